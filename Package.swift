@@ -1,0 +1,82 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The rooms of the house, in the order a request meets them (ARCHITECTURE.md).
+// The dependency lists below are the import law: CI builds with
+// `--explicit-target-dependency-import-check error`.
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
+let package = Package(
+    name: "martlet",
+    products: [.executable(name: "martlet", targets: ["martlet"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // The one executable: assembly only.
+        .executableTarget(
+            name: "martlet",
+            dependencies: [
+                "Listener", "Pipeline", "Origin", "Telemetry", "Exchange", "ConfigModel", "Limits",
+                nioCore, nioPosix, nioSSL, logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]
+        ),
+        // The journey.
+        .target(
+            name: "Listener",
+            dependencies: [
+                "Pipeline", "Telemetry", "Exchange", "ConfigModel", "HTTPWire", "ConnectionWire", "Limits",
+                nioCore, nioPosix, nioSSL, logging,
+                .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ]
+        ),
+        .target(
+            name: "Pipeline",
+            dependencies: [
+                "Origin", "Telemetry", "Exchange", "ConfigModel", "HTTPWire", "Limits", nioCore, logging,
+            ]
+        ),
+        .target(
+            name: "Origin",
+            dependencies: [
+                "Telemetry", "Exchange", "ConfigModel", "HTTPWire", "Limits",
+                nioCore, nioPosix, nioSSL, logging,
+            ]
+        ),
+        .target(name: "Telemetry", dependencies: ["Limits", "CLinux", logging]),
+        // The ground.
+        .target(name: "Exchange", dependencies: ["ConfigModel", "HTTPWire", "Telemetry", "Limits", nioCore]),
+        .target(name: "ConfigModel", dependencies: ["Limits", .product(name: "Yams", package: "Yams")]),
+        .target(name: "HTTPWire", dependencies: ["Limits"]),
+        .target(
+            name: "ConnectionWire",
+            dependencies: ["Limits", .product(name: "Crypto", package: "swift-crypto")]
+        ),
+        .target(name: "Limits"),
+        .target(name: "CLinux"),
+    ],
+    swiftLanguageModes: [.v6]
+)
+
+for target in package.targets where target.name != "CLinux" {
+    target.swiftSettings = (target.swiftSettings ?? []) + [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+    ]
+}
