@@ -28,8 +28,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Listener", "Pipeline", "Origin", "Telemetry", "Exchange", "ConfigModel", "Limits",
-                nioCore, nioPosix, nioSSL, logging,
+                "Admin", "Certificates", "Listener", "Pipeline", "Origin", "Telemetry", "Exchange", "ConfigModel",
+                "Limits", nioCore, nioPosix, nioSSL, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
@@ -37,12 +37,9 @@ let package = Package(
         .target(
             name: "Listener",
             dependencies: [
-                "Pipeline", "Telemetry", "Exchange", "ConfigModel", "HTTPWire", "ConnectionWire", "Limits",
-                nioCore, nioPosix, nioSSL, logging,
+                "Pipeline", "Certificates", "Telemetry", "Exchange", "ConfigModel", "HTTPWire", "ConnectionWire",
+                "Limits", nioCore, nioPosix, nioSSL, logging,
                 .product(name: "NIOTLS", package: "swift-nio"),
-                .product(name: "X509", package: "swift-certificates"),
-                .product(name: "SwiftASN1", package: "swift-asn1"),
-                .product(name: "Crypto", package: "swift-crypto"),
             ]
         ),
         .target(
@@ -54,10 +51,22 @@ let package = Package(
         .target(
             name: "Origin",
             dependencies: [
-                "Telemetry", "Exchange", "ConfigModel", "HTTPWire", "Limits",
-                nioCore, nioPosix, nioSSL, logging,
+                "Telemetry", "Exchange", "ConfigModel", "HTTPWire", "Limits", nioCore, nioPosix, nioSSL, logging,
+                .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ]
         ),
+        // Beside it.
+        .target(
+            name: "Certificates",
+            dependencies: [
+                "ConfigModel", "Limits", nioCore, nioSSL, logging,
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ]
+        ),
+        .target(name: "Admin", dependencies: ["HTTPWire", "Limits", nioCore, nioPosix, logging]),
         .target(name: "Telemetry", dependencies: ["Limits", "CLinux", logging]),
         // The ground.
         .target(name: "Exchange", dependencies: ["ConfigModel", "HTTPWire", "Telemetry", "Limits", nioCore]),

@@ -1,4 +1,4 @@
-package import Limits
+import Limits
 
 /// What an operator writes in `martlet.yaml`, read, checked and with every default filled in.
 ///

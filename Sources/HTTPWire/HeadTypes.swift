@@ -15,7 +15,7 @@ package struct ByteRange: Sendable, Equatable {
 }
 
 /// One field line. The name keeps the case it arrived in; the value has no white space around it.
-package struct Field: Sendable {
+package struct Field: Sendable, Equatable {
     package var name: ByteRange
     package var value: ByteRange
     /// Which well-known field this is, decided once while parsing.

@@ -39,6 +39,11 @@ package enum Limits {
     package static let drainBodyBytesMax = 256 * 1024
     /// Body bytes held for one direction of one exchange before its source is paused.
     package static let bodyBufferBytesMax = 256 * 1024
+    /// A body piece up to this size is copied behind what precedes it, so that both leave in one write.
+    package static let coalescedBytesMax = 16 * 1024
+    /// Bytes waiting for a client's or an origin's socket above which its source is paused, and below which it goes on.
+    package static let writeBufferBytesLow = 64 * 1024
+    package static let writeBufferBytesHigh = 256 * 1024
     /// A body up to this size is kept until the response starts, so that a stale connection can be retried.
     package static let retryBodyBytesMax = 16 * 1024
     /// Read buffers of one socket adapt between these sizes, in bytes.
@@ -72,6 +77,8 @@ package enum Limits {
     package static let originIdleTimeoutMillisecondsDefault = 120_000
     package static let originKeepAliveMillisecondsDefault = 60_000
     package static let poolWaitTimeoutMillisecondsDefault = 5_000
+    /// How long a closing connection still takes bytes, so that its last response is not overtaken by a reset.
+    package static let lingerMilliseconds = 2_000
     package static let timeoutMillisecondsRange = 10...86_400_000
     /// How often an event loop looks at its deadlines.
     package static let deadlineTickMilliseconds = 100
@@ -107,6 +114,12 @@ package enum Limits {
     package static let hostnamesPerZoneMax = 1024
     package static let certificateFileBytesMax = 1024 * 1024
     package static let configurationPollMilliseconds = 1_000
+    /// How often the process looks up from waiting for signals.
+    package static let signalTickMilliseconds = 100
+    /// How long a successor may take to serve before it is held to have failed.
+    package static let successorReadyMilliseconds = 60_000
+    /// Zones whose certificates are made ready before they are asked for.
+    package static let certificatesPreparedMax = 1_000
 
     // MARK: Telemetry
 

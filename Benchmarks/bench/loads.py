@@ -1,0 +1,176 @@
+"""The load generators. Each is run to its end on the client's CPU and answers with one `Load`.
+
+Any answer that is not the expected one is an error, and any error makes the run worthless: a server that refuses is
+always the cheapest.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from . import machine
+from .origins import BODY_BYTES
+from .processes import BrokenRun, running
+
+CLIENTS = Path(__file__).resolve().parent / "clients"
+HANDSHAKE_PROCESSES = 8
+_END_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a client saw of one run."""
+
+    requests: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+    extra: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Generator:
+    """Where clients run and what they may write in."""
+
+    directory: Path
+    cpus: set[int] | None
+    connections: int
+
+    def wrk(self, port: int, path: str, seconds: float) -> Load:
+        """Keep-alive in the clear."""
+        report = self.directory / "wrk.json"
+        command = [
+            machine.find_program("wrk"), "-t1", f"-c{self.connections}", f"-d{_whole(seconds)}s", "--timeout", "20s",
+            "-s", str(CLIENTS / "report.lua"), f"http://127.0.0.1:{port}{path}",
+        ]
+        self._run(command, seconds, env=os.environ | {"BENCH_WRK_REPORT": str(report)})
+        seen = json.loads(report.read_text())
+        _check_bytes(seen["bytes"], seen["requests"], path)
+        return _load(seen)
+
+    def h2load(self, port: int, path: str, seconds: float) -> Load:
+        """Keep-alive over TLS: HTTP/1.1, and the same cipher and key exchange whatever the server prefers."""
+        log = self.directory / "h2load.tsv"
+        log.unlink(missing_ok=True)
+        command = [
+            machine.find_program("h2load"), "--h1", "-t1", f"-c{self.connections}", "-D", str(_whole(seconds)),
+            "--tls13-ciphers=TLS_AES_128_GCM_SHA256", "--groups=X25519", f"--log-file={log}",
+            f"--connect-to=127.0.0.1:{port}", f"https://bench.test:{port}{path}",
+        ]
+        output = self._run(command, seconds)
+        if "TLS Protocol: TLSv1.3" not in output:
+            raise BrokenRun("h2load did not speak TLS 1.3")
+        load = _h2load_report(log, _whole(seconds))
+        data = re.search(r"\((\d+)\) data", output)
+        _check_bytes(int(data[1]) if data else 0, load.requests, path)
+        return load
+
+    def handshakes(self, port: int, path: str, seconds: float) -> Load:
+        """A new connection with a full TLS 1.3 handshake for each request."""
+        arguments = [str(port), path, str(BODY_BYTES[path]), str(seconds), str(HANDSHAKE_PROCESSES)]
+        return _load(json.loads(self._run(_client("handshakes", arguments), seconds)))
+
+    def upload(self, port: int, path: str, size: int) -> float:
+        """One body of `size` bytes; the seconds the origin read for."""
+        # A tenth of a GiB per second is far below any server here, and far above a hang.
+        output = self._run(_client("upload", [str(port), path, str(size)]), size / 1e8)
+        report = json.loads(output)
+        if report["counted"] != size:
+            raise BrokenRun(f"the origin counted {report['counted']} of {size} bytes")
+        return report["seconds"]
+
+    def _run(self, command: list[str], seconds: float, **options) -> str:
+        """The output of a client that ended well. Raises BrokenRun."""
+        with running(command, self.cpus, self.directory / "client.log", stdout=subprocess.PIPE, text=True,
+                     **options) as process:
+            try:
+                output, _ = process.communicate(timeout=seconds + _END_SECONDS)
+            except subprocess.TimeoutExpired:
+                raise BrokenRun(f"{Path(command[0]).name} did not end") from None
+            if process.returncode != 0:
+                raise BrokenRun(f"the client failed: {_last_line(self.directory / 'client.log')}")
+            return output
+
+
+class IdleClient:
+    """The other end of clients/idle.py's conversation."""
+
+    def __init__(self, process: subprocess.Popen, log: Path) -> None:
+        self._process = process
+        self._log = log
+
+    @staticmethod
+    def command(port: int, path: str, count: int, kind: str) -> list[str]:
+        return _client("idle", [str(port), path, str(BODY_BYTES[path]), str(count), kind])
+
+    def warmed(self) -> None:
+        self._line()
+
+    def open(self) -> float:
+        """Opens all connections; the seconds it took."""
+        return float(self._tell("open").split()[1])
+
+    def closed_by_server(self) -> int:
+        return int(self._tell("count"))
+
+    def _tell(self, word: str) -> str:
+        _pipe(self._process.stdin).write(word + "\n")
+        _pipe(self._process.stdin).flush()
+        return self._line()
+
+    def _line(self) -> str:
+        line = _pipe(self._process.stdout).readline()
+        if not line:
+            raise BrokenRun(f"the client failed: {_last_line(self._log)}")
+        return line
+
+
+def _client(name: str, arguments: list[str]) -> list[str]:
+    return [sys.executable, str(CLIENTS / f"{name}.py"), *arguments]
+
+
+def _load(report: dict) -> Load:
+    errors = {kind: count for kind, count in report.pop("errors").items() if count}
+    if errors:
+        raise BrokenRun(f"errors at the client: {errors} in {report['requests']} requests")
+    known = {name: report.pop(name) for name in ("requests", "seconds", "p50_ms", "p99_ms")}
+    if known["requests"] == 0:
+        raise BrokenRun("not one request was answered")
+    return Load(**known, extra=report)
+
+
+def _h2load_report(log: Path, seconds: float) -> Load:
+    """One line for each request: start in microseconds, status (-1: failed), microseconds it took."""
+    rows = [line.split("\t") for line in log.read_text().splitlines()]
+    wrong = sum(1 for row in rows if row[1] != "200")
+    if wrong or not rows:
+        raise BrokenRun(f"errors at the client: {wrong} of {len(rows)} requests over TLS were not answered 200")
+    taken = sorted(int(row[2]) / 1000 for row in rows)
+    return Load(len(rows), seconds, taken[len(taken) // 2], taken[len(taken) * 99 // 100])
+
+
+def _check_bytes(got: int, requests: int, path: str) -> None:
+    """Neither wrk nor h2load looks at bodies: a server that sends short ones is found by the sum."""
+    if got < requests * BODY_BYTES[path]:
+        raise BrokenRun(f"{got} bytes are too few for {requests} times {path}")
+
+
+def _whole(seconds: float) -> int:
+    """wrk and h2load take whole seconds."""
+    return max(1, round(seconds))
+
+
+def _pipe(stream: IO[str] | None) -> IO[str]:
+    if stream is None:
+        raise BrokenRun("the client was started without pipes")
+    return stream
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"

@@ -1,0 +1,9 @@
+// HTTP dates: see Tests/HTTPWireTests/WireProperties.swift for what is checked, and run.sh for how to run it.
+
+/// Called by libFuzzer with each input.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    let bytes = Array(UnsafeBufferPointer(start: start, count: count))
+    if let violation = WireProperties.date(bytes) { fatalError(violation) }
+    return 0
+}

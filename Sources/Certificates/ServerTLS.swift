@@ -1,0 +1,35 @@
+import NIOCore
+import NIOSSL
+
+/// How Martlet speaks TLS to clients: the one place where versions, suites and groups are chosen.
+enum ServerTLS {
+    /// TLS 1.2 suites: forward secrecy and an AEAD, or nothing. Among them the client's order decides: a phone without
+    /// AES instructions asks for ChaCha20 first. TLS 1.3's suites are all three that the engine knows.
+    private static let cipherSuites = [
+        "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
+        "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384",
+    ].joined(separator: ":")
+
+    /// A context for one certificate.
+    ///
+    /// Sessions resume by tickets (RFC 8446, section 4.6.1; RFC 5077). The engine makes a ticket key for each context
+    /// and replaces it every two days, keeping the one before for as long again; it lives as long as the context does,
+    /// which is why reloading keeps contexts. There is no session cache: nothing grows with the number of clients.
+    static func context(_ certificate: LoadedCertificate) throws(CertificateError) -> NIOSSLContext {
+        var configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: certificate.chain.map { .certificate($0) }, privateKey: .privateKey(certificate.key)
+        )
+        configuration.minimumTLSVersion = .tlsv12
+        configuration.cipherSuites = cipherSuites
+        configuration.curves = [.x25519_MLKEM768, .x25519, .secp256r1, .secp384r1]
+        configuration.applicationProtocols = ["http/1.1"]
+        // How long we wait for the answer to our close_notify; clients that do not send one are the rule.
+        configuration.shutdownTimeout = .seconds(1)
+        do {
+            return try NIOSSLContext(configuration: configuration)
+        } catch {
+            throw CertificateError(.engine, "the TLS engine refuses the certificate: \(error)")
+        }
+    }
+}

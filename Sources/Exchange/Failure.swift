@@ -1,0 +1,132 @@
+/// Why an exchange could not be answered as asked: one row per reason.
+///
+/// The raw value is the name that the error page, the access log and the metrics use, so that one word found in
+/// any of them leads to the others.
+package enum Failure: String, Error, Sendable, CaseIterable {
+    // The client's side.
+    case badRequest = "bad_request"
+    case requestLineTooLong = "request_line_too_long"
+    case headTooLarge = "head_too_large"
+    case notImplemented = "not_implemented"
+    case versionNotSupported = "version_not_supported"
+    case expectationFailed = "expectation_failed"
+    case connectRefused = "connect_not_allowed"
+    case headerTimeout = "header_timeout"
+    case bodyTimeout = "body_timeout"
+    case bodyTooSlow = "body_too_slow"
+    case bodyTooLarge = "body_too_large"
+    case badBody = "bad_body"
+    case unknownHost = "no_zone"
+    case misdirected = "misdirected"
+    case clientClosed = "client_closed"
+    case clientStalled = "client_stalled"
+    // The edge's side.
+    case poolExhausted = "pool_exhausted"
+    case draining = "draining"
+    case internalError = "internal_error"
+    // The origin's side. The numbers in their comments are Cloudflare's 52x equivalents.
+    case noHealthyOrigin = "no_healthy_origin"  // 521
+    case originName = "origin_unresolved"  // 530
+    case originRefused = "origin_connect_refused"  // 521
+    case originUnreachable = "origin_unreachable"  // 523
+    case originConnectTimeout = "origin_connect_timeout"  // 522
+    case originHandshake = "origin_tls_handshake"  // 525
+    case originCertificate = "origin_tls_certificate"  // 526
+    case originFirstByteTimeout = "origin_first_byte_timeout"  // 524
+    case originIdleTimeout = "origin_idle_timeout"  // 524
+    case originClosedEarly = "origin_closed_early"  // 520
+    case originBadResponse = "origin_bad_response"  // 520
+}
+
+/// Who would have to act for the request to succeed.
+package enum FailureSide: String, Sendable {
+    case client, edge, origin
+}
+
+extension Failure {
+    package var side: FailureSide {
+        switch self {
+        case .badRequest, .requestLineTooLong, .headTooLarge, .notImplemented, .versionNotSupported,
+            .expectationFailed, .connectRefused, .headerTimeout, .bodyTimeout, .bodyTooSlow, .bodyTooLarge,
+            .badBody, .unknownHost, .misdirected, .clientClosed, .clientStalled:
+            .client
+        case .poolExhausted, .draining, .internalError:
+            .edge
+        case .noHealthyOrigin, .originName, .originRefused, .originUnreachable, .originConnectTimeout,
+            .originHandshake, .originCertificate, .originFirstByteTimeout, .originIdleTimeout,
+            .originClosedEarly, .originBadResponse:
+            .origin
+        }
+    }
+
+    /// The status of the error page (RFC 9110, section 15).
+    package var status: Int {
+        switch self {
+        case .badRequest, .badBody: 400
+        case .connectRefused: 405
+        case .headerTimeout, .bodyTimeout, .bodyTooSlow: 408
+        case .bodyTooLarge: 413
+        case .requestLineTooLong: 414
+        case .expectationFailed: 417
+        case .unknownHost, .misdirected: 421
+        case .headTooLarge: 431
+        // Never sent, for nobody is there to read it; the log's word for it, as nginx has it.
+        case .clientClosed, .clientStalled: 499
+        case .internalError: 500
+        case .notImplemented: 501
+        case .originName, .originRefused, .originUnreachable, .originHandshake, .originCertificate,
+            .originClosedEarly, .originBadResponse:
+            502
+        case .poolExhausted, .draining, .noHealthyOrigin: 503
+        case .originConnectTimeout, .originFirstByteTimeout, .originIdleTimeout: 504
+        case .versionNotSupported: 505
+        }
+    }
+
+    /// Whether nothing of the request can have reached an origin, so that any request may be sent again.
+    package var happenedBeforeSending: Bool {
+        switch self {
+        case .originName, .originRefused, .originUnreachable, .originConnectTimeout, .originHandshake,
+            .originCertificate:
+            true
+        default:
+            false
+        }
+    }
+
+    /// One sentence for the person who sees the page.
+    package var explanation: StaticString {
+        switch self {
+        case .badRequest: "The request is not valid HTTP/1.1."
+        case .requestLineTooLong: "The request line is longer than this server accepts."
+        case .headTooLarge: "The request's header fields are larger or more than this server accepts."
+        case .notImplemented: "The request asks for a method or a transfer coding this server does not know."
+        case .versionNotSupported: "The request's HTTP version is not one this server speaks."
+        case .expectationFailed: "The request expects something other than 100-continue."
+        case .connectRefused: "CONNECT is not allowed here."
+        case .headerTimeout: "The request's header did not arrive in time."
+        case .bodyTimeout: "The request's body stopped arriving."
+        case .bodyTooSlow: "The request's body arrives too slowly."
+        case .bodyTooLarge: "The request's body is larger than this site accepts."
+        case .badBody: "The request's body is not framed as its header says."
+        case .unknownHost: "No site is configured here for this host name."
+        case .misdirected: "This connection was made for another site's certificate; open a new one for this host."
+        case .clientClosed: "The client closed the connection before the response was complete."
+        case .clientStalled: "The client stopped taking the response."
+        case .poolExhausted: "Every connection to the origin is busy and the queue for one is full or too slow."
+        case .draining: "This server is stopping; try again."
+        case .internalError: "This server met an error of its own."
+        case .noHealthyOrigin: "No origin of this site is healthy."
+        case .originName: "The origin's host name could not be resolved."
+        case .originRefused: "The origin refused the connection."
+        case .originUnreachable: "The origin cannot be reached over the network."
+        case .originConnectTimeout: "The origin did not accept the connection in time."
+        case .originHandshake: "The TLS handshake with the origin failed."
+        case .originCertificate: "The origin's certificate could not be verified."
+        case .originFirstByteTimeout: "The origin did not begin its response in time."
+        case .originIdleTimeout: "The origin stopped in the middle of its response."
+        case .originClosedEarly: "The origin closed the connection before its response was complete."
+        case .originBadResponse: "The origin's response is not valid HTTP/1.1."
+        }
+    }
+}

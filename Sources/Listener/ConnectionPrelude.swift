@@ -1,0 +1,202 @@
+import Certificates
+import ConfigModel
+import ConnectionWire
+import Exchange
+import HTTPWire
+import Limits
+import NIOCore
+import NIOPosix
+import NIOSSL
+import Pipeline
+import Telemetry
+
+/// What precedes HTTP on a connection: a PROXY protocol header from a trusted peer, then a TLS ClientHello.
+///
+/// Both are read raw. The ClientHello decides which zone's certificate is given and yields the fingerprints; then
+/// NIOSSL gets the very same bytes. When its work is done, the handler has put its successors into the pipeline, hands
+/// them what it read, and is gone: an established connection pays nothing for its prelude.
+final class ConnectionPrelude: Deadlined, ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let listener: ListenerLoop
+    private let setup: ConnectionSetup
+    private var peer: IPAddress
+    private let acceptedAt = MonotonicClock.nanoseconds()
+    private var inbound = ByteBuffer()
+    private var hello = ClientHelloParser()
+    private var context: ChannelHandlerContext?
+    private var stage: Stage
+
+    private enum Stage { case proxyHeader, clientHello, waiting, done }
+
+    init(listener: ListenerLoop, setup: ConnectionSetup, peer: IPAddress) {
+        self.listener = listener
+        self.setup = setup
+        self.peer = peer
+        self.stage = setup.expectsProxyHeader ? .proxyHeader : .clientHello
+        super.init()
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        listener.loop.deadlines.register(self)
+        listener.loop.deadlines.set(
+            self, milliseconds: listener.desk.serving.configuration.timeouts.handshake)
+        if setup.expectsProxyHeader, !listener.desk.serving.isTrusted(peer) {
+            refuse(context, "a PROXY protocol header is expected on this address, and the peer is no trusted proxy")
+        }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        listener.loop.deadlines.release(self)
+        self.context = nil
+    }
+
+    override func deadlinePassed() {
+        listener.loop.metrics.tlsHandshake(.failed, version: .unknown)
+        context?.close(promise: nil)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = unwrapInboundIn(data)
+        listener.loop.metrics.add(.clientBytesIn, bytes.readableBytes)
+        inbound.writeBuffer(&bytes)
+        advance(context)
+    }
+
+    private func advance(_ context: ChannelHandlerContext) {
+        if stage == .proxyHeader { readProxyHeader(context) }
+        if stage == .clientHello { readClientHello(context) }
+    }
+
+    // MARK: PROXY protocol
+
+    private func readProxyHeader(_ context: ChannelHandlerContext) {
+        do {
+            let progress = try inbound.withBytes { bytes throws(ProxyProtocolError) in
+                try ProxyProtocolParser.parse(bytes)
+            }
+            guard case .complete(let header) = progress else { return }
+            inbound.moveReaderIndex(forwardBy: header.byteCount)
+            if let relay = header.relay { peer = IPAddress(high: relay.source.high, low: relay.source.low) }
+        } catch {
+            return refuse(context, "\(error)")
+        }
+        stage = .clientHello
+        if !setup.isSecure { handOver(context, tls: nil, secured: nil) }
+    }
+
+    /// Says so in the log and closes: an answer would go to whoever pretends to be the proxy.
+    private func refuse(_ context: ChannelHandlerContext, _ reason: String) {
+        listener.loop.metrics.failure(.badRequest)
+        listener.desk.log.info("connection refused", metadata: ["reason": "\(reason)"])
+        stage = .done
+        context.close(promise: nil)
+    }
+
+    // MARK: TLS
+
+    private func readClientHello(_ context: ChannelHandlerContext) {
+        guard inbound.readableBytes > 0 else { return }
+        do {
+            let progress = try inbound.withBytes { bytes throws(ClientHelloError) in try hello.parse(bytes) }
+            guard case .complete(let found) = progress else { return }
+            beginTLS(context, found)
+        } catch {
+            reject(context, error)
+        }
+    }
+
+    private func reject(_ context: ChannelHandlerContext, _ error: ClientHelloError) {
+        stage = .done
+        listener.loop.metrics.tlsHandshake(.failed, version: .unknown)
+        if case .plainHTTP = error {
+            let text = "This port speaks HTTPS, and the request came as plain HTTP.\n"
+            answer(
+                context,
+                ByteBuffer(
+                    string: "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+                        + "Content-Length: \(text.utf8.count)\r\n\r\n\(text)"))
+        } else if let alert = error.alert {
+            answer(context, ByteBuffer(bytes: alert.record))
+        } else {
+            context.close(promise: nil)
+        }
+    }
+
+    private func answer(_ context: ChannelHandlerContext, _ bytes: ByteBuffer) {
+        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        context.close(mode: .output, promise: nil)
+        listener.loop.deadlines.set(self, milliseconds: Limits.lingerMilliseconds)
+    }
+
+    private func beginTLS(_ context: ChannelHandlerContext, _ hello: ClientHello) {
+        stage = .waiting
+        let serving = listener.desk.serving
+        let named = inbound.withBytes { bytes in
+            hello.withServerName(in: bytes) { serving.zoneIndex(forHost: $0) } ?? nil
+        }
+        guard let certificates = listener.certificates, let zone = named ?? certificates.fallbackZone else {
+            return reject(context, .notTLS)
+        }
+        let facts = facts(of: hello, namedZone: named.map { serving.zones[$0].name })
+        if let ready = certificates.readyContext(forZone: zone) {
+            return handOver(context, tls: facts, secured: ready)
+        }
+        makeContext(context, certificates, zone: zone, facts)
+    }
+
+    /// The first handshake of a zone may have to make its certificate: not on this thread.
+    private func makeContext(
+        _ context: ChannelHandlerContext, _ certificates: CertificateStore, zone: Int, _ facts: TLSFacts
+    ) {
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        NIOThreadPool.singleton.runIfActive(eventLoop: context.eventLoop) {
+            try certificates.context(forZone: zone)
+        }.whenComplete { result in
+            let (prelude, context) = bound.value
+            guard prelude.context != nil else { return }
+            switch result {
+            case .success(let made):
+                prelude.handOver(context, tls: facts, secured: made)
+            case .failure(let error):
+                prelude.listener.desk.log.error("no certificate for a handshake", metadata: ["reason": "\(error)"])
+                prelude.stage = .done
+                prelude.answer(context, ByteBuffer(bytes: TLSAlert.internalError.record))
+            }
+        }
+    }
+
+    private func facts(of hello: ClientHello, namedZone: String?) -> TLSFacts {
+        guard listener.loop.accessLog != nil else { return TLSFacts(zoneName: namedZone, ja4: [], ja3: []) }
+        let summary = inbound.withBytes { hello.summary(in: $0) }
+        return TLSFacts(zoneName: namedZone, ja4: Array(summary.ja4.utf8), ja3: Array(summary.ja3.utf8))
+    }
+
+    // MARK: The end of the prelude
+
+    private func handOver(_ context: ChannelHandlerContext, tls: TLSFacts?, secured: NIOSSLContext?) {
+        stage = .done
+        let connection = HTTP1Connection(
+            desk: listener.desk, peer: peer, tls: tls, isSecure: secured != nil, acceptedAt: acceptedAt)
+        let pipeline = context.pipeline.syncOperations
+        do {
+            try pipeline.addHandler(connection, position: .after(self))
+            if let secured {
+                try pipeline.addHandler(NIOSSLServerHandler(context: secured), position: .after(self))
+            }
+        } catch {
+            context.close(promise: nil)
+            return
+        }
+        let bytes = inbound
+        inbound = ByteBuffer()
+        if bytes.readableBytes > 0 {
+            context.fireChannelRead(wrapInboundOut(bytes))
+            context.fireChannelReadComplete()
+        }
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
+    }
+}

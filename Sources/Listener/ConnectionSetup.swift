@@ -1,0 +1,28 @@
+import ConfigModel
+import Exchange
+import NIOCore
+import Telemetry
+
+/// How the connections of one listening address begin.
+struct ConnectionSetup: Sendable, Equatable {
+    var isSecure: Bool
+    var expectsProxyHeader: Bool
+
+    /// Puts into the pipeline what the connection begins with. On its event loop.
+    func begin(_ channel: any Channel, _ listener: ListenerLoop) throws {
+        let loop = listener.loop
+        loop.metrics.add(isSecure ? .clientConnectionsAcceptedHTTPS : .clientConnectionsAcceptedHTTP)
+        listener.connectionOpened()
+        let bound = NIOLoopBound(listener, eventLoop: channel.eventLoop)
+        channel.closeFuture.whenComplete { _ in bound.value.connectionClosed() }
+        let peer = IPAddress(channel.remoteAddress)
+        let pipeline = channel.pipeline.syncOperations
+        if isSecure || expectsProxyHeader {
+            try pipeline.addHandler(ConnectionPrelude(listener: listener, setup: self, peer: peer))
+        } else {
+            let acceptedAt = MonotonicClock.nanoseconds()
+            try pipeline.addHandler(
+                HTTP1Connection(desk: listener.desk, peer: peer, tls: nil, isSecure: false, acceptedAt: acceptedAt))
+        }
+    }
+}

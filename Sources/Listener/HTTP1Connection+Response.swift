@@ -1,0 +1,255 @@
+import Exchange
+import Glibc
+import HTTPWire
+import Limits
+import NIOCore
+import Pipeline
+import Telemetry
+
+/// How a response is written for a client of HTTP/1.1 or 1.0.
+extension HTTP1Connection {
+    override func respondInterim(_ head: ResponseHead, bytes: ByteBuffer) {
+        guard response == .waiting else { return }
+        var out = loop.takeOutput()
+        bytes.withBytes { span in
+            out.writeHead(capacity: span.count + 64) { writer in
+                writeStatusLine(head, span, &writer)
+                writer.write(forwarded: head.fields, of: span)
+                writer.write("\r\n")
+            }
+        }
+        pending = out
+        flags.insert(.needsFlush)
+        flush()
+    }
+
+    override func respond(_ head: ResponseHead, bytes: ByteBuffer) {
+        guard response == .waiting, let journey else { return }
+        let framing = chooseFraming(head, journey)
+        if request != .complete, !isBodyWorthDraining { flags.insert(.closes) }
+        var out = loop.takeOutput()
+        bytes.withBytes { span in
+            out.writeHead(capacity: span.count + journey.responseFields.readableBytes + 128) { writer in
+                writeStatusLine(head, span, &writer)
+                writer.write(forwarded: head.fields, of: span)
+                journey.responseFields.withUnsafeReadableBytes { writer.write($0) }
+                writeFraming(head, framing, journey, &writer)
+                writeConnection(journey, &writer)
+                writer.write("\r\n")
+            }
+        }
+        pending = out
+        flags.insert(.needsFlush)
+        response = .started(framing)
+    }
+
+    private func chooseFraming(_ head: ResponseHead, _ journey: Journey) -> Framing {
+        switch head.framing {
+        case .none: return .none
+        case .length: return .asIs
+        case .chunked, .untilClose:
+            // HTTP/1.0 knows no chunks: there the end of the connection is the end of the body.
+            if journey.request.minorVersion == 1 { return .chunked }
+            flags.insert(.closes)
+            return .asIs
+        }
+    }
+
+    private func writeStatusLine(_ head: ResponseHead, _ bytes: Span<UInt8>, _ writer: inout ByteWriter) {
+        writer.write("HTTP/1.1 ")
+        writer.write(decimal: UInt64(truncatingIfNeeded: head.status))
+        writer.write(" ")
+        writer.write(bytes, head.reason)
+        writer.write("\r\n")
+    }
+
+    private func writeFraming(
+        _ head: ResponseHead, _ framing: Framing, _ journey: Journey, _ writer: inout ByteWriter
+    ) {
+        switch head.framing {
+        case .length(let count):
+            writer.write(field: "Content-Length", decimal: count)
+        case .chunked, .untilClose:
+            if framing == .chunked { writer.write("Transfer-Encoding: chunked\r\n") }
+        case .none:
+            // What a GET would have had: kept for HEAD and 304 (RFC 9110, section 8.6), forbidden with 1xx and 204.
+            guard head.status != 204, head.status >= 200, let count = head.contentLength else { return }
+            writer.write(field: "Content-Length", decimal: count)
+        }
+    }
+
+    private func writeConnection(_ journey: Journey, _ writer: inout ByteWriter) {
+        if flags.contains(.closes) {
+            writer.write("Connection: close\r\n")
+        } else if journey.request.minorVersion == 0 {
+            writer.write("Connection: keep-alive\r\n")
+        }
+    }
+
+    override func respond(status: Int, fields: ByteBuffer, body: ByteBuffer) {
+        guard response == .waiting, let journey else { return }
+        if request != .complete, !isBodyWorthDraining { flags.insert(.closes) }
+        let hasBody = journey.request.method != .head
+        var out = loop.takeOutput()
+        out.writeHead(capacity: fields.readableBytes + 192) { writer in
+            writer.write("HTTP/1.1 ")
+            writer.write(decimal: UInt64(truncatingIfNeeded: status))
+            writer.write(" ")
+            writer.write(StatusText.reason(status))
+            writer.write("\r\n")
+            fields.withUnsafeReadableBytes { writer.write($0) }
+            if status != 204 { writer.write(field: "Content-Length", decimal: UInt64(body.readableBytes)) }
+            writeConnection(journey, &writer)
+            writer.write("\r\n")
+        }
+        if hasBody { out.writeImmutableBuffer(body) }
+        pending = out
+        flags.insert(.needsFlush)
+        response = .started(.asIs)
+        respondEnd(trailers: nil)
+    }
+
+    override func respondBody(_ bytes: ByteBuffer) {
+        guard let context, bytes.readableBytes > 0 else { return }
+        if request == .tunnel {
+            loop.metrics.add(.tunnelBytesOut, bytes.readableBytes)
+            loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.tunnel)
+            return enqueue(bytes, context)
+        }
+        switch response {
+        case .started(.asIs):
+            enqueue(bytes, context)
+        case .started(.chunked):
+            var frame = takePending()
+            frame.writeHead(capacity: ChunkedCoding.sizeLineBytesMax) { $0.write(chunkSize: UInt64(bytes.readableBytes)) }
+            pending = frame
+            enqueue(bytes, context)
+            frame = takePending()
+            frame.writeStaticString(ChunkedCoding.chunkEnd)
+            pending = frame
+        default: break
+        }
+    }
+
+    /// Puts bytes behind what is pending: copied if they are few, else handed to the channel as they are.
+    private func enqueue(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
+        flags.insert(.needsFlush)
+        if bytes.readableBytes <= Limits.coalescedBytesMax, var out = pending {
+            pending = nil
+            out.writeImmutableBuffer(bytes)
+            pending = out
+        } else {
+            writePending(context)
+            write(bytes, context)
+        }
+    }
+
+    private func takePending() -> ByteBuffer {
+        if let out = pending {
+            pending = nil
+            return out
+        }
+        return loop.takeOutput()
+    }
+
+    private func writePending(_ context: ChannelHandlerContext) {
+        guard let out = pending else { return }
+        pending = nil
+        write(out, context)
+        loop.giveBackOutput(out)
+    }
+
+    private func write(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
+        loop.metrics.add(.clientBytesOut, bytes.readableBytes)
+        context.write(wrapOutboundOut(bytes), promise: nil)
+    }
+
+    override func respondEnd(trailers: ByteBuffer?) {
+        if request == .tunnel { return endTunnel() }
+        guard case .started(let framing) = response else { return }
+        if framing == .chunked {
+            var out = takePending()
+            out.writeStaticString(ChunkedCoding.lastChunk)
+            if let trailers, journey?.request.wantsTrailers == true { out.writeImmutableBuffer(trailers) }
+            out.writeStaticString("\r\n")
+            pending = out
+            flags.insert(.needsFlush)
+        }
+        response = .complete
+        flush()
+        endExchangeIfComplete()
+    }
+
+    override func flush() {
+        guard flags.contains(.needsFlush), let context else { return }
+        flags.remove(.needsFlush)
+        writePending(context)
+        context.flush()
+        guard !context.channel.isWritable, !flags.contains(.responsePaused) else { return }
+        flags.insert(.responsePaused)
+        loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.write)
+        journey?.pauseResponse()
+    }
+
+    /// A response that was begun cannot be ended well: the client must not take what it has for the whole. So no last
+    /// chunk, fewer bytes than announced, and a reset rather than an orderly end where the end itself is the framing.
+    override func abort() {
+        guard let context else { return }
+        flags.insert(.closes)
+        writePending(context)
+        context.flush()
+        let framing = response
+        endAborted()
+        if framing == .started(.asIs), !isSecure { return resetOnceWritten(context) }
+        close()
+    }
+
+    private func endAborted() {
+        let finished = journey
+        journey = nil
+        response = .complete
+        finished?.finish()
+        response = .none
+    }
+
+    /// SO_LINGER with a time of zero: close sends a reset.
+    private func resetOnceWritten(_ context: ChannelHandlerContext) {
+        request = .ignoring
+        inbound = ByteBuffer()
+        loop.deadlines.set(self, milliseconds: Limits.lingerMilliseconds)
+        let option = ChannelOptions.Types.SocketOption(level: .socket, name: .so_linger)
+        try? context.channel.syncOptions?.setOption(option, value: linger(l_onoff: 1, l_linger: 0))
+        closeOnceWritten(context)
+    }
+
+    // MARK: Tunnel
+
+    override func beginTunnel(_ head: ResponseHead, bytes: ByteBuffer) {
+        guard response == .waiting, let journey, let context else { return }
+        var out = loop.takeOutput()
+        bytes.withBytes { span in
+            out.writeHead(capacity: span.count + journey.responseFields.readableBytes + 128) { writer in
+                writeStatusLine(head, span, &writer)
+                writer.write(forwarded: head.fields, of: span)
+                journey.responseFields.withUnsafeReadableBytes { writer.write($0) }
+                writer.write("Connection: Upgrade\r\nUpgrade: ")
+                if let protocols = head.upgrade { writer.write(span, protocols) }
+                writer.write("\r\n\r\n")
+            }
+        }
+        pending = out
+        flags.insert([.needsFlush, .closes])
+        response = .started(.asIs)
+        request = .tunnel
+        loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.tunnel)
+        writePending(context)
+        process()
+    }
+
+    private func endTunnel() {
+        flush()
+        response = .complete
+        request = .ignoring
+        endExchangeIfComplete()
+    }
+}

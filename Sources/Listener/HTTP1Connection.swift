@@ -1,0 +1,525 @@
+import Exchange
+import HTTPWire
+import Limits
+import NIOCore
+import NIOSSL
+import NIOTLS
+package import Pipeline
+import Telemetry
+
+/// The life of one HTTP/1.1 connection with a client: requests in, responses out, in order, one at a time.
+///
+/// The connection owns the framing of both directions; what a request means is its `Journey`'s matter. Two small state
+/// machines run side by side, for a response may begin, and even end, while its request's body is still arriving:
+///
+///     request    idle ─▶ head ─▶ body ─▶ complete            (or draining ─▶ complete, or ignoring)
+///     response   none ─▶ waiting ─▶ started ─▶ complete
+///
+/// When both are complete the journey is finished, and the connection reads its next request or closes. Bytes that a
+/// client sends ahead (pipelining) wait in `inbound`; reading pauses when they are too many.
+///
+/// An idle connection holds this object and nothing else: no journey, no buffer.
+final class HTTP1Connection: ClientStream, ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    let desk: JourneyDesk
+    var loop: EdgeLoop { desk.loop }
+    private let peer: IPAddress
+    let isSecure: Bool
+    private let tls: TLSFacts?
+    private let acceptedAt: UInt64
+
+    var context: ChannelHandlerContext?
+    var journey: Journey?
+    var request = RequestState.idle
+    var response = ResponseState.none
+    /// Bytes read and not yet understood.
+    var inbound = ByteBuffer()
+    /// A head or a small body that waits for more before it is written.
+    var pending: ByteBuffer?
+    var requestsServed = 0
+    /// Body bytes of the present window of the body timeout, or drained ones.
+    var bodyBytesSeen = 0
+    var flags = Flags.awaitsHandshake
+
+    /// Where the request stands.
+    enum RequestState: Equatable {
+        case idle
+        case head
+        case body(left: UInt64)
+        case chunkedBody
+        case complete
+        /// The response is over, the body is not: it is read and thrown away, within a bound.
+        case draining(left: UInt64)
+        case drainingChunks
+        case tunnel
+        /// Nothing that comes is looked at: the connection is closing.
+        case ignoring
+    }
+
+    /// Where the response stands.
+    enum ResponseState: Equatable {
+        case none
+        case waiting
+        case started(Framing)
+        case complete
+    }
+
+    /// How the response's body is written.
+    enum Framing: Equatable { case none, asIs, chunked }
+
+    struct Flags: OptionSet {
+        let rawValue: UInt8
+        static let awaitsHandshake = Flags(rawValue: 1)
+        static let isProcessing = Flags(rawValue: 2)
+        /// The present response is the last.
+        static let closes = Flags(rawValue: 4)
+        static let bodyPaused = Flags(rawValue: 8)
+        static let responsePaused = Flags(rawValue: 16)
+        static let readsOff = Flags(rawValue: 32)
+        static let inputEnded = Flags(rawValue: 64)
+        static let needsFlush = Flags(rawValue: 128)
+    }
+
+    init(desk: JourneyDesk, peer: IPAddress, tls: TLSFacts?, isSecure: Bool, acceptedAt: UInt64) {
+        self.desk = desk
+        self.peer = peer
+        self.tls = tls
+        self.isSecure = isSecure
+        self.acceptedAt = acceptedAt
+        if !isSecure { flags.remove(.awaitsHandshake) }
+        super.init()
+    }
+
+    // MARK: Coming and going
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        loop.deadlines.register(self)
+        let timeouts = desk.serving.configuration.timeouts
+        loop.deadlines.set(self, milliseconds: isSecure ? timeouts.handshake : timeouts.header)
+        loop.metrics.adjust(.clientConnectionsActive, by: 1)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        loop.deadlines.release(self)
+        loop.metrics.adjust(.clientConnectionsActive, by: -1)
+        self.context = nil
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        endJourney(because: .clientClosed)
+        request = .ignoring
+        context.fireChannelInactive()
+    }
+
+    /// Ends the journey under way, if any: the client cannot be answered any more.
+    func endJourney(because reason: Failure) {
+        guard let journey else { return }
+        self.journey = nil
+        if response != .complete { journey.clientGone(reason) }
+        journey.finish()
+    }
+
+    // MARK: Bytes in
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let bytes = unwrapInboundIn(data)
+        loop.metrics.add(.clientBytesIn, bytes.readableBytes)
+        if !isSecure { loop.readBuffers.giveBack(bytes) }
+        if inbound.readableBytes == 0 {
+            inbound = bytes
+        } else {
+            inbound.writeImmutableBuffer(bytes)
+        }
+        process()
+    }
+
+    /// Understands as much of `inbound` as there is. Called again from within, it leaves the work to the caller further
+    /// up: a journey may answer at once, and the next pipelined request must not nest on the stack.
+    func process() {
+        guard !flags.contains(.isProcessing) else { return }
+        flags.insert(.isProcessing)
+        while takeStep() {}
+        flags.remove(.isProcessing)
+        if inbound.readableBytes == 0 { inbound = ByteBuffer() }
+        updateReading()
+    }
+
+    /// One step on; false when it takes more bytes, or somebody else, to go on.
+    private func takeStep() -> Bool {
+        switch request {
+        case .idle: inbound.readableBytes > 0 && beginHead()
+        case .head: readHead()
+        case .body(let left): inbound.readableBytes > 0 && readBody(left)
+        case .chunkedBody: inbound.readableBytes > 0 && readChunks(isDraining: false)
+        case .draining(let left): inbound.readableBytes > 0 && drain(left)
+        case .drainingChunks: inbound.readableBytes > 0 && readChunks(isDraining: true)
+        case .tunnel: inbound.readableBytes > 0 && passOn()
+        case .complete: false
+        case .ignoring: discard()
+        }
+    }
+
+    private func discard() -> Bool {
+        inbound = ByteBuffer()
+        return false
+    }
+
+    private func beginHead() -> Bool {
+        let journey = desk.take()
+        journey.peer = peer
+        journey.isSecure = isSecure
+        journey.tls = tls
+        self.journey = journey
+        request = .head
+        loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.header)
+        return true
+    }
+
+    private func readHead() -> Bool {
+        guard let journey else { return false }
+        do {
+            let progress = try inbound.withBytes { bytes throws(WireError) in
+                try journey.parser.parse(bytes, into: &journey.request)
+            }
+            guard case .complete(let count) = progress else { return false }
+            journey.requestBytes.writeBytes(inbound.readableBytesView.prefix(count))
+            inbound.moveReaderIndex(forwardBy: count)
+            beginExchange(journey)
+        } catch {
+            refuse(error, journey)
+        }
+        return true
+    }
+
+    private func beginExchange(_ journey: Journey) {
+        requestsServed += 1
+        let limit = desk.serving.configuration.limits.requestsPerConnection
+        flags.remove(.closes)
+        if !journey.request.keepAlive || requestsServed >= limit || loop.isDraining { flags.insert(.closes) }
+        response = .waiting
+        switch journey.request.framing {
+        case .none, .length(0), .untilClose:
+            request = .complete
+            loop.deadlines.unset(self)
+        case .length(let count):
+            request = .body(left: count)
+            beginBodyWindow()
+        case .chunked:
+            request = .chunkedBody
+            journey.chunks.reset()
+            beginBodyWindow()
+        }
+        journey.client = self
+        journey.begin()
+    }
+
+    /// A head that is none: answered as far as the client can understand an answer, and then the connection closes,
+    /// for nobody knows where the next request would begin.
+    private func refuse(_ error: WireError, _ journey: Journey) {
+        flags.insert(.closes)
+        request = .ignoring
+        response = .waiting
+        journey.client = self
+        journey.reject(Self.failure(for: error))
+    }
+
+    static func failure(for error: WireError) -> Failure {
+        switch error.status {
+        case 414: .requestLineTooLong
+        case 417: .expectationFailed
+        case 431: .headTooLarge
+        case 501: .notImplemented
+        case 505: .versionNotSupported
+        default: .badRequest
+        }
+    }
+
+    // MARK: The request's body
+
+    private func readBody(_ left: UInt64) -> Bool {
+        guard let journey else { return false }
+        let bytes = takeUpTo(left)
+        let rest = left - UInt64(bytes.readableBytes)
+        bodyBytesSeen += bytes.readableBytes
+        request = .body(left: rest)
+        journey.requestBody(bytes)
+        // The journey may have answered for good.
+        guard request == .body(left: rest) else { return true }
+        if rest == 0 { endBody(trailers: nil) }
+        return true
+    }
+
+    private func takeUpTo(_ count: UInt64) -> ByteBuffer {
+        if UInt64(inbound.readableBytes) <= count {
+            let bytes = inbound
+            inbound = ByteBuffer()
+            return bytes
+        }
+        return inbound.readSlice(length: Int(count)) ?? ByteBuffer()
+    }
+
+    private func readChunks(isDraining: Bool) -> Bool {
+        guard let journey else { return false }
+        do {
+            let step = try inbound.withBytes { bytes throws(WireError) in try journey.chunks.next(bytes, from: 0) }
+            switch step {
+            case .needsMore(let consumed):
+                inbound.moveReaderIndex(forwardBy: consumed)
+                return false
+            case .data(let range):
+                inbound.moveReaderIndex(forwardBy: range.lowerBound)
+                guard let slice = inbound.readSlice(length: range.count) else { return false }
+                bodyBytesSeen += slice.readableBytes
+                if isDraining { return drained() }
+                journey.requestBody(slice)
+            case .end(let consumed):
+                inbound.moveReaderIndex(forwardBy: consumed)
+                if isDraining { endDraining() } else { endBody(trailers: TrailerLines.render(journey.chunks.trailers)) }
+            }
+        } catch {
+            flags.insert(.closes)
+            request = .ignoring
+            if isDraining { endDraining() } else { journey.requestFailed(.badBody) }
+        }
+        return true
+    }
+
+    private func endBody(trailers: ByteBuffer?) {
+        request = .complete
+        loop.deadlines.unset(self)
+        journey?.requestEnd(trailers: trailers)
+        endExchangeIfComplete()
+    }
+
+    // MARK: Throwing a body away
+
+    private func drain(_ left: UInt64) -> Bool {
+        let bytes = takeUpTo(left)
+        bodyBytesSeen += bytes.readableBytes
+        let rest = left - UInt64(bytes.readableBytes)
+        if rest == 0 {
+            endDraining()
+        } else {
+            request = .draining(left: rest)
+        }
+        return true
+    }
+
+    /// False: more was thrown away than a kept connection is worth.
+    private func drained() -> Bool {
+        guard bodyBytesSeen > Limits.drainBodyBytesMax else { return true }
+        flags.insert(.closes)
+        endDraining()
+        return true
+    }
+
+    private func endDraining() {
+        request = flags.contains(.closes) ? .ignoring : .complete
+        endExchangeIfComplete()
+    }
+
+    // MARK: The exchange's end
+
+    /// Both halves are over: on to the next request, or to the end of the connection.
+    func endExchangeIfComplete() {
+        guard response == .complete else { return }
+        switch request {
+        case .complete, .ignoring: break
+        case .body(let left) where !flags.contains(.closes): return beginDraining(.draining(left: left))
+        case .chunkedBody where !flags.contains(.closes): return beginDraining(.drainingChunks)
+        case .draining, .drainingChunks: return
+        default: request = .ignoring
+        }
+        let finished = journey
+        journey = nil
+        finished?.finish()
+        response = .none
+        if flags.contains(.closes) || flags.contains(.inputEnded) { return close() }
+        request = .idle
+        loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.idle)
+        resumeRequestBody()
+        process()
+    }
+
+    private func beginDraining(_ state: RequestState) {
+        request = state
+        bodyBytesSeen = 0
+        loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.body)
+        resumeRequestBody()
+        process()
+    }
+
+    /// Whether the rest of the body is little enough to be read for the sake of the connection (rule 13).
+    var isBodyWorthDraining: Bool {
+        switch request {
+        case .body(let left):
+            left <= UInt64(Limits.drainBodyBytesMax) && !(journey?.request.expectsContinue ?? false)
+        case .chunkedBody: !(journey?.request.expectsContinue ?? false)
+        default: true
+        }
+    }
+
+    // MARK: Back-pressure towards the client
+
+    override func pauseRequestBody() {
+        flags.insert(.bodyPaused)
+        updateReading()
+    }
+
+    override func resumeRequestBody() {
+        guard flags.contains(.bodyPaused) else { return }
+        flags.remove(.bodyPaused)
+        if request != .idle { beginBodyWindow() }
+        updateReading()
+    }
+
+    /// Reading is off while the origin does not take the body, and while more is pipelined than is kept.
+    private func updateReading() {
+        let wantsOff = flags.contains(.bodyPaused) || inbound.readableBytes > Limits.pipelineBytesMax
+        guard wantsOff != flags.contains(.readsOff), let context else { return }
+        if wantsOff { flags.insert(.readsOff) } else { flags.remove(.readsOff) }
+        try? context.channel.syncOptions?.setOption(.autoRead, value: !wantsOff)
+    }
+
+    // MARK: Tunnel
+
+    private func passOn() -> Bool {
+        let bytes = inbound
+        inbound = ByteBuffer()
+        loop.metrics.add(.tunnelBytesIn, bytes.readableBytes)
+        loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.tunnel)
+        journey?.requestBody(bytes)
+        return false
+    }
+
+    // MARK: Time
+
+    /// Within each window of the body timeout, enough of the body must come.
+    private func beginBodyWindow() {
+        bodyBytesSeen = 0
+        loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.body)
+    }
+
+    override func deadlinePassed() {
+        guard context != nil else { return }
+        if flags.contains(.responsePaused) {
+            endJourney(because: .clientStalled)
+            return closeNow()
+        }
+        switch request {
+        case .idle where flags.contains(.awaitsHandshake):
+            loop.metrics.tlsHandshake(.failed, version: .unknown)
+            closeNow()
+        case .idle where requestsServed == 0 && inbound.readableBytes == 0:
+            closeNow()
+        case .head:
+            flags.insert(.closes)
+            request = .ignoring
+            response = .waiting
+            journey?.client = self
+            journey?.reject(.headerTimeout)
+        case .body, .chunkedBody:
+            judgeBodyRate()
+        case .idle, .draining, .drainingChunks, .tunnel, .ignoring, .complete:
+            endJourney(because: .clientStalled)
+            closeNow()
+        }
+    }
+
+    private func judgeBodyRate() {
+        if flags.contains(.bodyPaused) { return beginBodyWindow() }
+        let configuration = desk.serving.configuration
+        let wanted = configuration.limits.bodyRateBytesPerSecond * configuration.timeouts.body / 1000
+        if bodyBytesSeen > 0, bodyBytesSeen >= wanted { return beginBodyWindow() }
+        flags.insert(.closes)
+        let reason: Failure = bodyBytesSeen == 0 ? .bodyTimeout : .bodyTooSlow
+        request = .ignoring
+        journey?.requestFailed(reason)
+    }
+
+    // MARK: Events
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let event = event as? TLSUserEvent, case .handshakeCompleted = event {
+            handshakeCompleted(context)
+        } else if let event = event as? ChannelEvent, event == .inputClosed {
+            inputEnded()
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    private func handshakeCompleted(_ context: ChannelHandlerContext) {
+        flags.remove(.awaitsHandshake)
+        loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.header)
+        loop.metrics.observe(.tlsHandshake, nanoseconds: MonotonicClock.nanoseconds() &- acceptedAt)
+        loop.metrics.tlsHandshake(.full, version: .unknown)
+    }
+
+    /// The client sends nothing more. What it asked for it still gets; half a request gets nothing.
+    private func inputEnded() {
+        flags.insert(.inputEnded)
+        switch request {
+        case .idle: closeNow()
+        case .complete, .ignoring:
+            flags.insert(.closes)
+            if response == .none { closeNow() }
+        case .tunnel: journey?.tunnelInputEnded()
+        case .head, .body, .chunkedBody, .draining, .drainingChunks:
+            endJourney(because: .clientClosed)
+            closeNow()
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if flags.contains(.awaitsHandshake) { loop.metrics.tlsHandshake(.failed, version: .unknown) }
+        // A client that goes without close_notify is no news: its requests are framed by themselves.
+        if case .uncleanShutdown = error as? NIOSSLError, request == .idle { return closeNow() }
+        endJourney(because: .clientClosed)
+        closeNow()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        guard flags.contains(.responsePaused), context.channel.isWritable else { return }
+        flags.remove(.responsePaused)
+        if case .body = request { beginBodyWindow() } else { loop.deadlines.unset(self) }
+        if request == .tunnel { loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.tunnel) }
+        journey?.resumeResponse()
+    }
+
+    // MARK: Closing
+
+    override func drain() {
+        if request == .idle, !flags.contains(.awaitsHandshake), inbound.readableBytes == 0 {
+            close()
+        } else {
+            flags.insert(.closes)
+        }
+    }
+
+    /// Ends the connection once everything is written: first our half, and for a while the client's bytes are still
+    /// read, lest the kernel answers them with a reset that overtakes the response (RFC 9112, section 9.6).
+    func close() {
+        request = .ignoring
+        inbound = ByteBuffer()
+        guard let context else { return }
+        loop.deadlines.set(self, milliseconds: Limits.lingerMilliseconds)
+        guard flags.contains(.inputEnded) else { return context.close(mode: .output, promise: nil) }
+        closeOnceWritten(context)
+    }
+
+    /// Closes both halves as soon as the kernel has all that was written.
+    func closeOnceWritten(_ context: ChannelHandlerContext) {
+        let written = context.eventLoop.makePromise(of: Void.self)
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        written.futureResult.whenComplete { _ in bound.value.closeNow() }
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
+    }
+
+    func closeNow() {
+        request = .ignoring
+        context?.close(mode: .all, promise: nil)
+    }
+}

@@ -1,0 +1,76 @@
+package import Exchange
+import Limits
+import NIOCore
+import Telemetry
+
+/// Somebody's wish for a connection that could not be met at once.
+///
+/// It belongs to the event loop of the receiver. The receiver may be gone, or busy with another exchange, by the time
+/// the wish is met: whoever asks keeps the acquisition and gives it up by `cancel`, and from then on nothing arrives.
+package final class Acquisition: Deadlined, @unchecked Sendable {
+    // Unchecked: other loops pass it on and read `loop`, which never changes; all else happens on `loop`.
+    let loop: EdgeLoop
+    private let server: OriginServer
+    private var receiver: OriginReceiver?
+    private let askedAt = MonotonicClock.nanoseconds()
+
+    init(receiver: OriginReceiver, loop: EdgeLoop, server: OriginServer) {
+        self.receiver = receiver
+        self.loop = loop
+        self.server = server
+        super.init()
+    }
+
+    var isWanted: Bool { receiver != nil }
+
+    /// The receiver gives up. On its loop.
+    package func cancel() {
+        guard receiver != nil else { return }
+        receiver = nil
+        loop.deadlines.release(self)
+        server.leaveLine(self)
+    }
+
+    /// In the line from now on, for so long at most.
+    func waits(milliseconds: Int) {
+        loop.deadlines.register(self)
+        loop.deadlines.set(self, milliseconds: milliseconds)
+    }
+
+    func requeue() { server.requeue(self) }
+
+    package override func deadlinePassed() {
+        server.leaveLine(self)
+        fail(.poolExhausted)
+    }
+
+    /// A connection is there for the receiver. On the connection's loop.
+    func succeed(with connection: OriginConnection) {
+        if connection.loop === loop {
+            deliver(connection, connection)
+        } else {
+            let loop = self.loop
+            loop.eventLoop.execute { self.deliver(RemoteLink(driving: connection, from: loop), connection) }
+        }
+    }
+
+    private func deliver(_ link: OriginLink, _ connection: OriginConnection) {
+        loop.deadlines.release(self)
+        guard let receiver else {
+            // Nobody wants it any more: back to the pool, on its own loop.
+            connection.loop.eventLoop.execute { connection.returnUnused() }
+            return
+        }
+        self.receiver = nil
+        loop.metrics.observe(.originPoolWait, nanoseconds: MonotonicClock.nanoseconds() &- askedAt)
+        receiver.originReady(link)
+    }
+
+    /// On the receiver's loop.
+    func fail(_ failure: Failure) {
+        loop.deadlines.release(self)
+        guard let receiver else { return }
+        self.receiver = nil
+        receiver.originUnavailable(failure)
+    }
+}

@@ -1,0 +1,124 @@
+import Exchange
+import Glibc
+import Limits
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+import Synchronization
+import Telemetry
+
+/// The socket addresses of an origin's name, looked up anew at an interval.
+///
+/// A literal address is its own answer. A name is resolved by the system's resolver on a thread of its own, never on
+/// an event loop; while a later look-up fails, the addresses found last stay in use.
+package final class OriginAddresses: Sendable {
+    private let host: String
+    private let port: Int
+    private let log: Logger
+    private let isLiteral: Bool
+    private let state: NIOLockedValueBox<State>
+    private let turn = Atomic<Int>(0)
+
+    private struct State {
+        var addresses: [SocketAddress] = []
+        /// Those who came before the first look-up had an answer.
+        var waiting: [EventLoopPromise<[SocketAddress]>] = []
+        var isLookingUp = false
+    }
+
+    init(host: String, port: Int, log: Logger) {
+        self.host = host
+        self.port = port
+        self.log = log
+        if let literal = try? SocketAddress(ipAddress: host, port: port) {
+            isLiteral = true
+            state = NIOLockedValueBox(State(addresses: [literal]))
+        } else {
+            isLiteral = false
+            state = NIOLockedValueBox(State())
+        }
+    }
+
+    /// The addresses to try, in order; each call begins one further, so that all of them are used.
+    func candidates(on eventLoop: any EventLoop) -> EventLoopFuture<[SocketAddress]> {
+        let known = state.withLockedValue { $0.addresses }
+        if !known.isEmpty {
+            let start = known.count == 1 ? 0 : abs(turn.wrappingAdd(1, ordering: .relaxed).newValue) % known.count
+            return eventLoop.makeSucceededFuture(Array(known[start...] + known[..<start]))
+        }
+        let promise = eventLoop.makePromise(of: [SocketAddress].self)
+        state.withLockedValue { $0.waiting.append(promise) }
+        refresh()
+        return promise.futureResult
+    }
+
+    /// Looks the name up again, unless that is already under way.
+    package func refresh() {
+        guard !isLiteral else { return }
+        let mayStart = state.withLockedValue { state in
+            if state.isLookingUp { return false }
+            state.isLookingUp = true
+            return true
+        }
+        guard mayStart else { return }
+        NIOThreadPool.singleton.submit { _ in
+            self.finish(Self.resolve(host: self.host, port: self.port))
+        }
+    }
+
+    private func finish(_ found: Result<[SocketAddress], ResolveError>) {
+        let (waiting, addresses) = state.withLockedValue { state in
+            state.isLookingUp = false
+            if case .success(let addresses) = found { state.addresses = addresses }
+            defer { state.waiting = [] }
+            return (state.waiting, state.addresses)
+        }
+        if case .failure(let error) = found {
+            log.warning(
+                "origin name lookup failed",
+                metadata: ["name": "\(host)", "reason": "\(error.reason)", "kept": "\(addresses.count)"])
+        }
+        for promise in waiting {
+            if addresses.isEmpty { promise.fail(Failure.originName) } else { promise.succeed(addresses) }
+        }
+    }
+
+    private struct ResolveError: Error { var reason: String }
+
+    private static func resolve(host: String, port: Int) -> Result<[SocketAddress], ResolveError> {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_flags = AI_ADDRCONFIG
+        var list: UnsafeMutablePointer<addrinfo>?
+        let code = getaddrinfo(host, nil, &hints, &list)
+        defer { if let list { freeaddrinfo(list) } }
+        guard code == 0 else { return .failure(ResolveError(reason: String(cString: gai_strerror(code)))) }
+        var addresses: [SocketAddress] = []
+        var entry = list
+        while let current = entry, addresses.count < Limits.addressesPerNameMax {
+            if let address = socketAddress(current.pointee, port: port), !addresses.contains(address) {
+                addresses.append(address)
+            }
+            entry = current.pointee.ai_next
+        }
+        return addresses.isEmpty ? .failure(ResolveError(reason: "no address")) : .success(addresses)
+    }
+
+    private static func socketAddress(_ info: addrinfo, port: Int) -> SocketAddress? {
+        guard let raw = UnsafeRawPointer(info.ai_addr) else { return nil }
+        let networkPort = in_port_t(truncatingIfNeeded: port).bigEndian
+        switch info.ai_family {
+        case AF_INET where Int(info.ai_addrlen) >= MemoryLayout<sockaddr_in>.size:
+            var address = raw.loadUnaligned(as: sockaddr_in.self)
+            address.sin_port = networkPort
+            return SocketAddress(address)
+        case AF_INET6 where Int(info.ai_addrlen) >= MemoryLayout<sockaddr_in6>.size:
+            var address = raw.loadUnaligned(as: sockaddr_in6.self)
+            address.sin6_port = networkPort
+            return SocketAddress(address)
+        default:
+            return nil
+        }
+    }
+}

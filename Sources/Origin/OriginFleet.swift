@@ -1,0 +1,105 @@
+package import ConfigModel
+package import Exchange
+import Limits
+package import Logging
+import NIOConcurrencyHelpers
+package import NIOCore
+package import Telemetry
+
+/// Every origin server in use, with its health checks and look-ups.
+///
+/// A new configuration finds here the servers it has in common with the last one: their pools stay warm and their
+/// health stays known. Those that no configuration names any more are retired by `settle`.
+package final class OriginFleet: @unchecked Sendable {
+    // Unchecked: everything below is used by one configuration change at a time, under `lock`.
+    private let lock = NIOLock()
+    private let loops: [EdgeLoop]
+    private let log: Logger
+    private var members: [OriginServer.Key: Member] = [:]
+    private var wanted: Set<OriginServer.Key> = []
+    private var nextLoop = 0
+
+    private struct Member {
+        var server: OriginServer
+        var checker: HealthChecker?
+        var lookup: RepeatedTask?
+        var zones: Set<String> = []
+    }
+
+    package init(loops: [EdgeLoop], log: Logger) {
+        self.loops = loops
+        self.log = log
+    }
+
+    /// The server for one configured origin: the one there is, or a new one.
+    ///
+    /// - Throws: what NIOSSL says of an unreadable CA or client certificate.
+    package func server(for origin: ConfigModel.Origin, of zone: Zone) throws -> OriginServer {
+        let key = OriginServer.Key(
+            origin: origin, pool: zone.pool, timeouts: zone.timeouts, ejection: zone.ejection)
+        return try lock.withLock {
+            wanted.insert(key)
+            if members[key] == nil {
+                let server = OriginServer(
+                    key: key, loopCount: loops.count, security: try OriginSecurity(origin), log: log)
+                members[key] = Member(server: server)
+            }
+            members[key]?.zones.insert(zone.name)
+            return members[key]?.server
+                ?? OriginServer(key: key, loopCount: loops.count, security: nil, log: log)
+        }
+    }
+
+    /// The configuration that was just built is in force: starts what is new, retires what it does not name.
+    package func settle() {
+        lock.withLock {
+            for key in members.keys where !wanted.contains(key) {
+                guard let member = members.removeValue(forKey: key) else { continue }
+                member.checker?.stop()
+                member.lookup?.cancel()
+                member.server.retire()
+            }
+            for key in wanted { start(key) }
+            wanted = []
+        }
+    }
+
+    /// The configuration that was just built is not wanted after all.
+    package func discard() {
+        lock.withLock { wanted = [] }
+    }
+
+    private func start(_ key: OriginServer.Key) {
+        guard var member = members[key], !loops.isEmpty else { return }
+        let loop = loops[nextLoop % loops.count]
+        if let check = key.origin.health, member.checker == nil {
+            let checker = HealthChecker(server: member.server, check: check, loop: loop, log: log)
+            checker.start()
+            member.checker = checker
+            nextLoop += 1
+        }
+        if member.lookup == nil {
+            let server = member.server
+            let every = TimeAmount.milliseconds(Int64(key.origin.resolveEvery))
+            member.lookup = loop.eventLoop.scheduleRepeatedTask(initialDelay: every, delay: every) { _ in
+                server.addresses.refresh()
+            }
+        }
+        members[key] = member
+    }
+
+    /// How every origin is, for the metrics.
+    package func statuses(now: UInt64) -> [OriginStatus] {
+        lock.withLock {
+            members.values.flatMap { member in
+                member.zones.sorted().map { zone in
+                    OriginStatus(
+                        zone: zone, origin: member.server.name, isHealthy: member.server.health.isUp,
+                        isEjected: member.server.health.isUp && !member.server.health.isAvailable(now: now),
+                        activeConnections: member.server.openConnections,
+                        idleConnections: member.server.idleConnections)
+                }
+            }
+        }
+    }
+}

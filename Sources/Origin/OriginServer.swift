@@ -1,0 +1,210 @@
+package import ConfigModel
+package import Exchange
+package import Synchronization
+import Limits
+package import Logging
+import NIOConcurrencyHelpers
+package import NIOCore
+import Telemetry
+
+/// One origin server at run time: its addresses, its health and its pool of connections, shared by all event loops.
+///
+/// Connections live on event loops; what they share is here. Idle connections are shelved per loop, so that a request
+/// finds one on its own loop under a lock that nobody else wants; only when that shelf is empty does it look at the
+/// others', and then drives the connection from afar (RemoteLink.swift). Without that, N loops would hold N pools and
+/// open N times the connections.
+///
+/// Whatever is atomic here is a hint (counts, health); what must be exact is under a lock.
+package final class OriginServer: Sendable {
+    package let key: Key
+    package let addresses: OriginAddresses
+    package let health: OriginHealth
+    let security: OriginSecurity?
+
+    private let shelves: [IdleShelf]
+    /// Connections that exist or are being made, over all loops.
+    let connectionCount = Atomic<Int>(0)
+    /// Exchanges that hold a connection or wait for one, over all loops: what least-outstanding compares.
+    package let outstanding = Atomic<Int>(0)
+    private let waiters = NIOLockedValueBox(WaitingLine())
+    private let waiterCount = Atomic<Int>(0)
+    private let isRetired = Atomic<Bool>(false)
+
+    /// What makes two configured origins the same server: then they share this object, also across reloads.
+    package struct Key: Hashable, Sendable {
+        package var origin: ConfigModel.Origin
+        package var pool: Zone.Pool
+        package var timeouts: Zone.OriginTimeouts
+        package var ejection: Zone.Ejection
+
+        package init(
+            origin: ConfigModel.Origin, pool: Zone.Pool, timeouts: Zone.OriginTimeouts, ejection: Zone.Ejection
+        ) {
+            self.origin = origin
+            self.pool = pool
+            self.timeouts = timeouts
+            self.ejection = ejection
+        }
+    }
+
+    package init(key: Key, loopCount: Int, security: OriginSecurity?, log: Logger) {
+        self.key = key
+        self.addresses = OriginAddresses(host: key.origin.host, port: key.origin.port, log: log)
+        self.health = OriginHealth(ejection: key.ejection)
+        self.security = security
+        self.shelves = (0..<max(loopCount, 1)).map { _ in IdleShelf() }
+    }
+
+    /// `http://name:port`, for logs and metrics.
+    package var name: String {
+        let host = key.origin.host.contains(":") ? "[\(key.origin.host)]" : key.origin.host
+        return "\(key.origin.scheme.rawValue)://\(host):\(key.origin.port)"
+    }
+
+    package var openConnections: Int { connectionCount.load(ordering: .relaxed) }
+    package var idleConnections: Int { shelves.reduce(0) { $0 + $1.count } }
+}
+
+// MARK: Taking a connection
+
+extension OriginServer {
+    /// Gives `receiver` a link: an idle connection at once, else `originReady` or `originUnavailable` is called later
+    /// and the returned acquisition can be given up.
+    ///
+    /// - Parameter fresh: no connection that was used before, for a retry after one of those was found dead.
+    package func acquire(for receiver: OriginReceiver, on loop: EdgeLoop, fresh: Bool) -> AcquireResult {
+        if !fresh, let link = takeIdle(on: loop) {
+            loop.metrics.add(.originConnectionsReused)
+            return .ready(link)
+        }
+        let acquisition = Acquisition(receiver: receiver, loop: loop, server: self)
+        if reserveConnection() {
+            OriginConnector(server: self, loop: loop, acquisition: acquisition).connect()
+            return .pending(acquisition)
+        }
+        return enqueue(acquisition)
+    }
+
+    private func takeIdle(on loop: EdgeLoop) -> OriginLink? {
+        if let own = shelves[loop.index % shelves.count].take() {
+            loop.metrics.adjust(.originConnectionsIdle, by: -1)
+            own.leaveShelf()
+            return own
+        }
+        guard shelves.count > 1 else { return nil }
+        for step in 1..<shelves.count {
+            if let other = shelves[(loop.index + step) % shelves.count].take() {
+                loop.metrics.adjust(.originConnectionsIdle, by: -1)
+                return RemoteLink(driving: other, from: loop)
+            }
+        }
+        return nil
+    }
+
+    /// Counts one more connection, if the pool's bound allows it.
+    func reserveConnection() -> Bool {
+        let before = connectionCount.wrappingAdd(1, ordering: .relaxed).oldValue
+        if before < key.pool.connections { return true }
+        connectionCount.wrappingSubtract(1, ordering: .relaxed)
+        return false
+    }
+
+    private func enqueue(_ acquisition: Acquisition) -> AcquireResult {
+        let metrics = acquisition.loop.metrics
+        let entered = waiters.withLockedValue { $0.enter(acquisition) }
+        guard entered else {
+            metrics.add(.originPoolOverflows)
+            return .unavailable(.poolExhausted)
+        }
+        waiterCount.wrappingAdd(1, ordering: .relaxed)
+        metrics.add(.originPoolWaits)
+        acquisition.waits(milliseconds: key.pool.wait)
+        return .pending(acquisition)
+    }
+
+    func leaveLine(_ acquisition: Acquisition) {
+        if waiters.withLockedValue({ $0.leave(acquisition) }) {
+            waiterCount.wrappingSubtract(1, ordering: .relaxed)
+        }
+    }
+
+    private func nextWaiter() -> Acquisition? {
+        guard waiterCount.load(ordering: .relaxed) > 0,
+            let waiter = waiters.withLockedValue({ $0.next() })
+        else { return nil }
+        waiterCount.wrappingSubtract(1, ordering: .relaxed)
+        return waiter
+    }
+}
+
+// MARK: Giving it back
+
+extension OriginServer {
+    /// A connection is free. On its loop. It goes to whoever waits, else on the shelf.
+    func release(_ connection: OriginConnection) {
+        let loop = connection.loop
+        if let waiter = nextWaiter() {
+            loop.metrics.add(.originConnectionsReused)
+            waiter.succeed(with: connection)
+            return
+        }
+        let room = key.pool.idleConnections / shelves.count + 1
+        guard !isRetired.load(ordering: .relaxed),
+            shelves[loop.index % shelves.count].put(connection, room: room)
+        else {
+            connection.close()
+            return
+        }
+        loop.metrics.adjust(.originConnectionsIdle, by: 1)
+        connection.enterShelf(keepAliveMilliseconds: key.pool.keepAlive)
+    }
+
+    /// A connection closed itself while it was idle. On its loop. False: somebody has just taken it.
+    func removeIdle(_ connection: OriginConnection) -> Bool {
+        guard shelves[connection.loop.index % shelves.count].remove(connection) else { return false }
+        connection.loop.metrics.adjust(.originConnectionsIdle, by: -1)
+        return true
+    }
+
+    /// A counted connection is no more, or was never made. On `loop`, whose waiter may try in its place.
+    func connectionEnded() {
+        connectionCount.wrappingSubtract(1, ordering: .relaxed)
+        guard let waiter = nextWaiter() else { return }
+        waiter.loop.eventLoop.execute {
+            guard waiter.isWanted else { return self.connectionSlotFreed() }
+            guard self.reserveConnection() else { return waiter.requeue() }
+            OriginConnector(server: self, loop: waiter.loop, acquisition: waiter).connect()
+        }
+    }
+
+    /// A slot went to somebody who no longer wants it: the next in line gets its turn.
+    private func connectionSlotFreed() {
+        connectionCount.wrappingAdd(1, ordering: .relaxed)
+        connectionEnded()
+    }
+
+    /// Puts a waiter back that lost a race for a slot.
+    func requeue(_ acquisition: Acquisition) {
+        if case .unavailable(let failure) = enqueue(acquisition) { acquisition.fail(failure) }
+    }
+
+    /// No configuration names this server any more: idle connections close, busy ones when they are done.
+    package func retire() {
+        isRetired.store(true, ordering: .relaxed)
+        for shelf in shelves {
+            for connection in shelf.takeAll() {
+                connection.loop.eventLoop.execute {
+                    connection.loop.metrics.adjust(.originConnectionsIdle, by: -1)
+                    connection.close()
+                }
+            }
+        }
+    }
+}
+
+/// What asking for a connection gives.
+package enum AcquireResult {
+    case ready(OriginLink)
+    case pending(Acquisition)
+    case unavailable(Failure)
+}

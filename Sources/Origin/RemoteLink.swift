@@ -1,0 +1,216 @@
+import Exchange
+import HTTPWire
+import Limits
+import NIOCore
+
+/// A link to an origin connection that lives on another event loop: what the exchange holds.
+///
+///     near loop                                   far loop
+///     exchange ─▶ RemoteLink ── execute ─▶ RemoteEar / OriginConnection
+///     exchange ◀─ RemoteLink ◀─ execute ── RemoteEar ◀─ OriginConnection
+///
+/// A hop costs some microseconds and a new connection to the origin costs it a hundred, so a connection from afar is
+/// used only when the own loop has none. Bytes under way between the loops are counted by their sender, who stops at
+/// `Limits.bodyBufferBytesMax` until they are acknowledged: neither loop's queue can grow without bound.
+final class RemoteLink: OriginLink, @unchecked Sendable {
+    // Unchecked: all state belongs to `near`; the ear only passes the reference back to it.
+    fileprivate let near: EdgeLoop
+    private let connection: OriginConnection
+    private var ear: RemoteEar?
+    private var receiver: OriginReceiver?
+    private var unacknowledgedBytes = 0
+    private var isFull = false
+
+    init(driving connection: OriginConnection, from near: EdgeLoop) {
+        self.connection = connection
+        self.near = near
+        super.init()
+    }
+
+    /// It came from the shelf, so it has carried an exchange before.
+    override var isReused: Bool { true }
+
+    override func attach(_ receiver: OriginReceiver) {
+        self.receiver = receiver
+    }
+
+    override func send(_ head: ByteBuffer, shape: RequestShape, isComplete: Bool) {
+        let ear = RemoteEar(link: self, connection: connection)
+        self.ear = ear
+        // `output` of this loop is reused: what crosses must be its own copy.
+        let copy = ByteBuffer(bytes: head.readableBytesView)
+        onFarLoop { connection in
+            connection.leaveShelf()
+            connection.attach(ear)
+            connection.send(copy, shape: shape, isComplete: isComplete)
+        }
+    }
+
+    override func sendBody(_ bytes: ByteBuffer) -> Bool {
+        guard let ear else { return true }
+        let count = bytes.readableBytes
+        unacknowledgedBytes += count
+        onFarLoop { connection in ear.sent(count, isWritable: connection.sendBody(bytes)) }
+        guard unacknowledgedBytes > Limits.bodyBufferBytesMax else { return true }
+        isFull = true
+        return false
+    }
+
+    override func sendEnd(trailers: ByteBuffer?) { onFarLoop { $0.sendEnd(trailers: trailers) } }
+    override func pauseResponse() { ear.map { ear in onFarLoop { _ in ear.pause(true) } } }
+    override func resumeResponse() { ear.map { ear in onFarLoop { _ in ear.pause(false) } } }
+    override func closeTunnelOutput() { onFarLoop { $0.closeTunnelOutput() } }
+
+    override func cancel() {
+        receiver = nil
+        onFarLoop { connection in
+            connection.leaveShelf()
+            connection.cancel()
+        }
+    }
+
+    /// Runs `action` on the connection's loop, unless by then the connection has ended this exchange: it may already
+    /// serve another.
+    private func onFarLoop(_ action: @escaping @Sendable (OriginConnection) -> Void) {
+        let connection = self.connection
+        let ear = self.ear
+        connection.loop.eventLoop.execute {
+            if ear?.isDone != true { action(connection) }
+        }
+    }
+
+    // MARK: From the ear
+
+    fileprivate func heard(_ events: [RemoteEvent]) {
+        for event in events {
+            guard let receiver else { return }
+            switch event {
+            case .interim(let head, let bytes):
+                receiver.response = head
+                receiver.originInterim(bytes: bytes)
+            case .head(let head, let bytes):
+                receiver.response = head
+                receiver.originHead(bytes: bytes)
+            case .switched(let head, let bytes):
+                receiver.response = head
+                receiver.originSwitched(bytes: bytes)
+            case .body(let bytes):
+                receiver.originBody(bytes)
+            case .end(let trailers):
+                self.receiver = nil
+                receiver.originEnd(trailers: trailers)
+                receiver.originFlush()
+            case .failed(let failure):
+                self.receiver = nil
+                receiver.originFailed(failure)
+            }
+        }
+        receiver?.originFlush()
+        let heardBytes = events.reduce(0) { $0 + $1.byteCount }
+        if heardBytes > 0, let ear { onFarLoop { _ in ear.acknowledge(heardBytes) } }
+    }
+
+    fileprivate func acknowledge(_ count: Int) {
+        unacknowledgedBytes -= count
+        guard isFull, unacknowledgedBytes <= Limits.bodyBufferBytesMax / 2 else { return }
+        isFull = false
+        receiver?.originWritable()
+    }
+}
+
+/// What an origin connection said, on its way to another loop.
+private enum RemoteEvent: Sendable {
+    case interim(ResponseHead, ByteBuffer)
+    case head(ResponseHead, ByteBuffer)
+    case switched(ResponseHead, ByteBuffer)
+    case body(ByteBuffer)
+    case end(trailers: ByteBuffer?)
+    case failed(Failure)
+
+    var byteCount: Int {
+        if case .body(let bytes) = self { return bytes.readableBytes }
+        return 0
+    }
+}
+
+/// The far end: listens to the connection on its own loop and passes on what it says, one hop per read.
+private final class RemoteEar: OriginReceiver, @unchecked Sendable {
+    // Unchecked: all state belongs to the connection's loop; the link only passes the reference back to it.
+    private let link: RemoteLink
+    private let connection: OriginConnection
+    private var pending: [RemoteEvent] = []
+    private var unacknowledgedBytes = 0
+    private var owedBytes = 0
+    private var isPausedByReceiver = false
+    private var isPausedByBound = false
+    /// The connection has said its last word on this exchange.
+    private(set) var isDone = false
+
+    init(link: RemoteLink, connection: OriginConnection) {
+        self.link = link
+        self.connection = connection
+        super.init()
+    }
+
+    override func originInterim(bytes: ByteBuffer) { pending.append(.interim(response, bytes)) }
+    override func originHead(bytes: ByteBuffer) { pending.append(.head(response, bytes)) }
+
+    override func originSwitched(bytes: ByteBuffer) { pending.append(.switched(response, bytes)) }
+
+    override func originBody(_ bytes: ByteBuffer) {
+        unacknowledgedBytes += bytes.readableBytes
+        pending.append(.body(bytes))
+        if unacknowledgedBytes > Limits.bodyBufferBytesMax, !isPausedByBound {
+            isPausedByBound = true
+            connection.pauseResponse()
+        }
+    }
+
+    override func originEnd(trailers: ByteBuffer?) {
+        isDone = true
+        pending.append(.end(trailers: trailers))
+    }
+
+    override func originFailed(_ failure: Failure) {
+        isDone = true
+        pending.append(.failed(failure))
+        originFlush()
+    }
+
+    override func originFlush() {
+        guard !pending.isEmpty else { return }
+        let events = pending
+        pending = []
+        let link = self.link
+        link.near.eventLoop.execute { link.heard(events) }
+    }
+
+    override func originWritable() {
+        let count = owedBytes
+        owedBytes = 0
+        tellAcknowledged(count)
+    }
+
+    func sent(_ count: Int, isWritable: Bool) {
+        if isWritable { tellAcknowledged(count + owedBytes) } else { owedBytes += count }
+        if isWritable { owedBytes = 0 }
+    }
+
+    private func tellAcknowledged(_ count: Int) {
+        guard count > 0 else { return }
+        let link = self.link
+        link.near.eventLoop.execute { link.acknowledge(count) }
+    }
+
+    func acknowledge(_ count: Int) {
+        unacknowledgedBytes -= count
+        guard isPausedByBound, unacknowledgedBytes <= Limits.bodyBufferBytesMax / 2 else { return }
+        isPausedByBound = false
+        if !isPausedByReceiver { connection.resumeResponse() }
+    }
+
+    func pause(_ paused: Bool) {
+        isPausedByReceiver = paused
+        if paused { connection.pauseResponse() } else if !isPausedByBound { connection.resumeResponse() }
+    }
+}

@@ -1,0 +1,68 @@
+import Exchange
+import HTTPWire
+import NIOCore
+import Telemetry
+
+/// What is remembered of an exchange once it is over: counters, and one line of the access log.
+extension Journey {
+    func record(took nanoseconds: UInt64) {
+        let metrics = loop.metrics
+        metrics.adjust(.requestsActive, by: -1)
+        metrics.observe(.requestTotal, nanoseconds: nanoseconds)
+        let zoneIndex = zone?.metricsIndex ?? 0
+        metrics.response(zone: zoneIndex, status: status, method: Int(request.method.rawValue))
+        metrics.zoneBytes(zone: zoneIndex, in: requestBodyBytes, out: responseBodyBytes)
+        if let failure { metrics.failure(failure) }
+        if let log = loop.accessLog { write(to: log, took: nanoseconds) }
+    }
+
+    private func write(to log: AccessLogShard, took nanoseconds: UInt64) {
+        var line = log.beginLine()
+        line.timestamp("time", unixNanoseconds: WallClock.nanoseconds())
+        requestBytes.withBytes { bytes in
+            writeRay(&line)
+            if let zone { line.string("zone", zone.metricsName.span) }
+            writeAddress("client", clientAddress, &line)
+            if clientAddress != peer { writeAddress("peer", peer, &line) }
+            line.string("scheme", isSecure ? "https" : "http")
+            line.string("method", bytes.extracting(request.methodRange, orEmpty: ()))
+            line.string("host", bytes.extracting(request.host, orEmpty: ()))
+            line.string("target", bytes.extracting(request.target, orEmpty: ()))
+            line.number("status", status)
+            if let failure {
+                line.string("error", failure.label)
+                line.string("side", failure.side.label)
+            }
+            if let server { line.string("origin", server.nameBytes.span) }
+            if attempts > 0 { line.number("attempts", attempts) }
+            if sentAt != 0 { line.bool("reused", usedIdle) }
+            line.number("bytes_in", requestBodyBytes)
+            line.number("bytes_out", responseBodyBytes)
+            line.milliseconds("duration_ms", nanoseconds: nanoseconds)
+            if firstByteAt > sentAt { line.milliseconds("origin_ms", nanoseconds: firstByteAt - sentAt) }
+            if let agent = request.first(.userAgent) { line.string("user_agent", bytes.extracting(agent, orEmpty: ())) }
+            if let referer = request.first(.referer) { line.string("referer", bytes.extracting(referer, orEmpty: ())) }
+        }
+        if let tls, !tls.ja4.isEmpty {
+            line.string("ja4", tls.ja4.span)
+            line.string("ja3", tls.ja3.span)
+        }
+        log.endLine(line)
+    }
+
+    private func writeRay(_ line: inout JSONLineWriter) {
+        withUnsafeTemporaryAllocation(byteCount: 16, alignment: 1) { memory in
+            var writer = ByteWriter(memory)
+            writer.write(identifier: ray)
+            line.string("ray", UnsafeRawBufferPointer(memory))
+        }
+    }
+
+    private func writeAddress(_ key: StaticString, _ address: IPAddress, _ line: inout JSONLineWriter) {
+        withUnsafeTemporaryAllocation(byteCount: IPAddress.textBytesMax, alignment: 1) { memory in
+            var writer = ByteWriter(memory)
+            writer.write(address)
+            line.string(key, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(memory)[..<writer.count]))
+        }
+    }
+}

@@ -1,0 +1,31 @@
+import ConfigModel
+import Exchange
+import HTTPWire
+import NIOCore
+
+/// What is added to an origin's response on its way to the client.
+extension Journey {
+    func renderResponseFields() {
+        setResponseFields { lines in
+            lines.writeHead(capacity: 48) { writer in
+                writer.write("Martlet-Ray: ")
+                writer.write(identifier: ray)
+                writer.write("\r\n")
+                if !response.has(.date) { DateField.write(to: &writer) }
+            }
+            if case .sticky(let name) = zone?.configuration.balance { writeStickyCookie(name, &lines) }
+        }
+    }
+
+    /// Only for who does not come with it already.
+    private func writeStickyCookie(_ name: String, _ lines: inout ByteBuffer) {
+        guard let zone, let server,
+            let index = zone.balancer.servers.firstIndex(where: { $0 === server })
+        else { return }
+        let wanted = zone.balancer.stickyName(of: index)
+        if let value = cookie(named: name), identifier(value) == wanted { return }
+        var hex = String(wanted, radix: 16)
+        hex = String(repeating: "0", count: 16 - hex.count) + hex
+        lines.writeString("Set-Cookie: \(name)=\(hex); Path=/; HttpOnly; SameSite=Lax\(isSecure ? "; Secure" : "")\r\n")
+    }
+}

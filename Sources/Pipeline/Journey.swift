@@ -1,0 +1,428 @@
+import ConfigModel
+package import Exchange
+package import HTTPWire
+import Limits
+package import NIOCore
+import Origin
+import Telemetry
+
+/// The path of one request, on one screen.
+///
+///     identify ─▶ admit ─▶ balance ─▶ connect ─▶ forward ─▶ (origin answers) ─▶ respond
+///        │          │         ▲          │          │               │
+///        └──────────┴── respond with a page         └── try again ──┘
+///
+/// A stage says what is next: another stage, wait for somebody to call, or an answer of our own. All of it runs on the
+/// event loop of the client's connection. The rooms it meets know nothing of each other: they meet here.
+///
+/// The client's connection takes a journey from its loop's `JourneyDesk` with the first byte of a request, and gives it
+/// back by `finish()` when both the request and the response are over; nobody else ends a journey.
+package final class Journey: Exchange {
+    let desk: JourneyDesk
+    /// The configuration this request began with: it is served by that to its end.
+    var serving: Serving
+    var zone: ServedZone?
+    /// Whom the request comes from: the peer, or whom a trusted proxy names.
+    var clientAddress = IPAddress.unspecified
+
+    var server: OriginServer?
+    private var serverIndex = 0
+    private var triedServers: UInt64 = 0
+    private(set) var attempts = 0
+    private var link: OriginLink?
+    private var acquisition: Acquisition?
+    private var mayUseIdle = true
+    private(set) var usedIdle = false
+
+    /// Body received and not yet given up: what no link has had, and what a second attempt would send again.
+    private var heldBody = ByteBuffer()
+    private var isHeadSent = false
+    private var isBodyHeld = true
+    private var heldTrailers: ByteBuffer?
+    private var isBodyPaused = false
+    private var isTunnel = false
+    /// The client's framing, kept here so that an idle connection need not hold it.
+    package var parser: RequestHeadParser
+    package var chunks = ChunkedDecoder(side: .request)
+    /// Field lines added to the response.
+    package private(set) var responseFields = ByteBuffer()
+
+    enum Stage { case identify, admit, balance, connect }
+
+    /// What a stage says is next.
+    enum Step {
+        case proceed(Stage)
+        case wait
+        case respond(Page)
+        case fail(Failure)
+    }
+
+    init(desk: JourneyDesk) {
+        self.desk = desk
+        self.serving = desk.serving
+        self.parser = RequestHeadParser(bounds: desk.serving.headBounds)
+        super.init(loop: desk.loop)
+    }
+
+    // MARK: The path
+
+    /// The request's head is in `request`; if it has a body, that follows by `requestBody` and `requestEnd`.
+    package func begin() {
+        startedAt = MonotonicClock.nanoseconds()
+        ray = loop.identifiers.next()
+        isRequestComplete = request.framing == .none || request.framing == .length(0)
+        loop.metrics.add(.requestsReceived)
+        loop.metrics.adjust(.requestsActive, by: 1)
+        run(from: .identify)
+    }
+
+    private func run(from first: Stage) {
+        var stage = first
+        while true {
+            let step: Step
+            switch stage {
+            case .identify: step = identify()
+            case .admit: step = admit()
+            case .balance: step = balance()
+            case .connect: step = connect()
+            }
+            switch step {
+            case .proceed(let next): stage = next
+            case .wait: return
+            case .respond(let page): return respond(with: page)
+            case .fail(let failure): return fail(failure)
+            }
+        }
+    }
+
+    /// Which zone is asked, and by whom.
+    private func identify() -> Step {
+        clientAddress = serving.clientAddress(of: self)
+        guard let zone = serving.zone(of: self) else { return .fail(.unknownHost) }
+        self.zone = zone
+        if let named = tls?.zoneName, named != zone.name { return .fail(.misdirected) }
+        return .proceed(.admit)
+    }
+
+    /// Whether the request is one that this zone answers at all.
+    private func admit() -> Step {
+        guard let zone else { return .fail(.internalError) }
+        if request.method == .connect { return .fail(.connectRefused) }
+        if let page = Page.whereForwardingEnds(self) { return .respond(page) }
+        if zone.configuration.redirectToHTTPS, !isSecure { return .respond(.redirectToHTTPS(self)) }
+        if case .length(let count) = request.framing, let most = zone.configuration.bodyBytesMax, count > most {
+            return .fail(.bodyTooLarge)
+        }
+        return .proceed(.balance)
+    }
+
+    /// Which origin server gets it.
+    private func balance() -> Step {
+        guard let zone else { return .fail(.internalError) }
+        let now = MonotonicClock.nanoseconds()
+        let hint = zone.hint(of: self)
+        let random = zone.balancer.servers.count > 1 ? loop.identifiers.next() : 0
+        guard let index = zone.balancer.choose(hint, tried: triedServers, now: now, random: random) else {
+            return .fail(.noHealthyOrigin)
+        }
+        serverIndex = index
+        let server = zone.balancer.servers[index]
+        server.outstanding.wrappingAdd(1, ordering: .relaxed)
+        self.server = server
+        return .proceed(.connect)
+    }
+
+    /// A connection to it, idle or new.
+    private func connect() -> Step {
+        guard let server else { return .fail(.internalError) }
+        attempts += 1
+        switch server.acquire(for: self, on: loop, fresh: !mayUseIdle) {
+        case .ready(let link):
+            forward(link)
+            return .wait
+        case .pending(let acquisition):
+            self.acquisition = acquisition
+            return .wait
+        case .unavailable(let failure):
+            return .fail(failure)
+        }
+    }
+
+    /// The request goes out: its head, and what there is of its body.
+    private func forward(_ link: OriginLink) {
+        guard let zone else { return fail(.internalError) }
+        self.link = link
+        usedIdle = link.isReused
+        sentAt = MonotonicClock.nanoseconds()
+        let shape = RequestShape(
+            method: request.method, framing: request.framing, mayUpgrade: request.upgrade != nil)
+        let isWhole = isRequestComplete && heldBody.readableBytes == 0 && request.framing != .chunked
+        link.attach(self)
+        isHeadSent = true
+        let head = renderRequest(for: zone)
+        link.send(head, shape: shape, isComplete: isWhole)
+        loop.giveBackOutput(head)
+        guard !isWhole, self.link === link else { return }
+        if heldBody.readableBytes > 0, !link.sendBody(heldBody) { pauseBody() }
+        guard self.link === link else { return }
+        if !request.method.isIdempotent { dropHeldBody() }
+        if isRequestComplete { link.sendEnd(trailers: heldTrailers) } else if isBodyPaused { resumeBodyIfDrained() }
+    }
+
+    // MARK: The request's body
+
+    package func requestBody(_ bytes: ByteBuffer) {
+        if isTunnel {
+            if link?.sendBody(bytes) == false { pauseBody() }
+            return
+        }
+        requestBodyBytes &+= UInt64(bytes.readableBytes)
+        if let most = zone?.configuration.bodyBytesMax, requestBodyBytes > most { return fail(.bodyTooLarge) }
+        if isHeadSent, let link {
+            keepForRetry(bytes)
+            if !link.sendBody(bytes) { pauseBody() }
+        } else {
+            heldBody.writeImmutableBuffer(bytes)
+            if heldBody.readableBytes > Limits.retryBodyBytesMax { pauseBody() }
+        }
+    }
+
+    package func requestEnd(trailers: ByteBuffer?) {
+        isRequestComplete = true
+        heldTrailers = trailers
+        if isHeadSent { link?.sendEnd(trailers: trailers) }
+    }
+
+    /// A body that a second attempt could not repeat is not kept.
+    private func keepForRetry(_ bytes: ByteBuffer) {
+        guard isBodyHeld else { return }
+        if heldBody.readableBytes + bytes.readableBytes > Limits.retryBodyBytesMax {
+            dropHeldBody()
+        } else {
+            heldBody.writeImmutableBuffer(bytes)
+        }
+    }
+
+    private func dropHeldBody() {
+        isBodyHeld = false
+        heldBody = ByteBuffer()
+    }
+
+    private func pauseBody() {
+        guard !isBodyPaused else { return }
+        isBodyPaused = true
+        client?.pauseRequestBody()
+    }
+
+    /// The held body has gone out whole, and the link takes more.
+    private func resumeBodyIfDrained() {
+        if heldBody.readableBytes > Limits.retryBodyBytesMax { dropHeldBody() }
+        isBodyPaused = false
+        client?.resumeRequestBody()
+    }
+
+    package override func originWritable() {
+        guard isBodyPaused else { return }
+        resumeBodyIfDrained()
+    }
+
+    // MARK: What the origin says
+
+    package override func originReady(_ link: OriginLink) {
+        acquisition = nil
+        forward(link)
+    }
+
+    package override func originUnavailable(_ failure: Failure) {
+        acquisition = nil
+        originFailed(failure)
+    }
+
+    package override func originInterim(bytes: ByteBuffer) {
+        guard request.minorVersion == 1, response.status != 100 || request.expectsContinue else { return }
+        loop.metrics.add(.interimResponses)
+        client?.respondInterim(response, bytes: bytes)
+    }
+
+    package override func originHead(bytes: ByteBuffer) {
+        noteFirstByte()
+        renderResponseFields()
+        client?.respond(response, bytes: bytes)
+    }
+
+    package override func originBody(_ bytes: ByteBuffer) {
+        if !isTunnel { responseBodyBytes &+= UInt64(bytes.readableBytes) }
+        client?.respondBody(bytes)
+    }
+
+    package override func originEnd(trailers: ByteBuffer?) {
+        link = nil
+        client?.respondEnd(trailers: trailers)
+    }
+
+    package override func originFlush() {
+        client?.flush()
+    }
+
+    package override func originSwitched(bytes: ByteBuffer) {
+        noteFirstByte()
+        isTunnel = true
+        loop.metrics.add(.tunnelsOpened)
+        loop.metrics.adjust(.tunnelsActive, by: 1)
+        renderResponseFields()
+        client?.beginTunnel(response, bytes: bytes)
+    }
+
+    private func noteFirstByte() {
+        status = response.status
+        firstByteAt = MonotonicClock.nanoseconds()
+        loop.metrics.observe(.originFirstByte, nanoseconds: firstByteAt &- sentAt)
+        server?.health.noteSuccess()
+    }
+
+    package override func originFailed(_ failure: Failure) {
+        link = nil
+        let isStale = failure == .originClosedEarly && usedIdle && status == 0
+        if !isStale, failure.side == .origin { noteOriginFailure(failure) }
+        if mayTryAgain(after: failure, isStale: isStale) {
+            loop.metrics.add(isStale ? .originRetriesStaleConnection : .originRetriesFailover)
+            return tryAgain(isStale: isStale)
+        }
+        fail(failure)
+    }
+
+    private func noteOriginFailure(_ failure: Failure) {
+        guard let server else { return }
+        if server.health.noteFailure(now: MonotonicClock.nanoseconds()) {
+            loop.metrics.add(.originEjections)
+            desk.log.warning(
+                "origin ejected", metadata: ["origin": "\(server.name)", "last failure": "\(failure.rawValue)"])
+        }
+    }
+
+    /// Sending again is safe when nothing can have been sent, or when the request may be repeated (RFC 9110, 9.2.2)
+    /// and all of it is still here. The origin must not have answered a byte.
+    private func mayTryAgain(after failure: Failure, isStale: Bool) -> Bool {
+        guard status == 0, client != nil, let zone else { return false }
+        if failure.happenedBeforeSending { return attempts < zone.configuration.attempts }
+        guard failure == .originClosedEarly, request.method.isIdempotent, isBodyHeld else { return false }
+        // An idle connection that the origin had closed was no attempt at all; but a fresh one follows, so no loop.
+        return isStale ? mayUseIdle : attempts < zone.configuration.attempts
+    }
+
+    private func tryAgain(isStale: Bool) {
+        isHeadSent = false
+        usedIdle = false
+        if isStale {
+            mayUseIdle = false
+            attempts -= 1
+            run(from: .connect)
+        } else {
+            if serverIndex < 64 { triedServers |= 1 << UInt64(serverIndex) }
+            releaseServer()
+            run(from: .balance)
+        }
+    }
+
+    // MARK: What the client says
+
+    /// The client takes no more of the response for now, or takes it again.
+    package func pauseResponse() { link?.pauseResponse() }
+    package func resumeResponse() { link?.resumeResponse() }
+
+    /// The client is gone: nobody waits for the rest.
+    package func clientGone(_ reason: Failure) {
+        note(reason)
+        abandonOrigin()
+    }
+
+    /// The client ended its half of a tunnel.
+    package func tunnelInputEnded() {
+        link?.closeTunnelOutput()
+    }
+
+    /// The request turned out to be bad after it had begun: a chunk that is none, a body too slow.
+    package func requestFailed(_ failure: Failure) {
+        fail(failure)
+    }
+
+    /// The request never got a head that could be read: it is answered, and nothing else.
+    package func reject(_ failure: Failure) {
+        startedAt = MonotonicClock.nanoseconds()
+        ray = loop.identifiers.next()
+        loop.metrics.adjust(.requestsActive, by: 1)
+        clientAddress = peer
+        request.reset()
+        fail(failure)
+    }
+
+    // MARK: The end
+
+    /// Answers with a page, or cuts the response that has begun.
+    private func fail(_ failure: Failure) {
+        note(failure)
+        abandonOrigin()
+        if status != 0 {
+            client?.abort()
+        } else {
+            respond(with: .failure(failure, self))
+        }
+    }
+
+    private func respond(with page: Page) {
+        status = page.status
+        responseBodyBytes = UInt64(page.body.readableBytes)
+        client?.respond(status: page.status, fields: page.fields, body: page.body)
+        client?.flush()
+    }
+
+    private func abandonOrigin() {
+        acquisition?.cancel()
+        acquisition = nil
+        let held = link
+        link = nil
+        held?.cancel()
+    }
+
+    private func releaseServer() {
+        server?.outstanding.wrappingSubtract(1, ordering: .relaxed)
+        server = nil
+    }
+
+    /// Both halves are over: counted, logged, and ready for another request. By the client's connection only.
+    package func finish() {
+        abandonOrigin()
+        if startedAt != 0 { record(took: MonotonicClock.nanoseconds() &- startedAt) }
+        if isTunnel { loop.metrics.adjust(.tunnelsActive, by: -1) }
+        releaseServer()
+        desk.takeBack(self)
+    }
+
+    /// As new, with the memory it has grown to.
+    func renew(serving: Serving) {
+        reset()
+        if self.serving !== serving {
+            self.serving = serving
+            parser = RequestHeadParser(bounds: serving.headBounds)
+        } else {
+            parser.reset()
+        }
+        zone = nil
+        triedServers = 0
+        attempts = 0
+        mayUseIdle = true
+        usedIdle = false
+        if heldBody.storageCapacity > 0 { heldBody = ByteBuffer() }
+        isHeadSent = false
+        isBodyHeld = true
+        heldTrailers = nil
+        isBodyPaused = false
+        isTunnel = false
+    }
+
+    /// Replaces the lines added to the response.
+    func setResponseFields(_ write: (inout ByteBuffer) -> Void) {
+        responseFields.clear()
+        write(&responseFields)
+    }
+}

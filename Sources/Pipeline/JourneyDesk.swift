@@ -1,0 +1,33 @@
+package import Exchange
+import HTTPWire
+package import Logging
+
+/// Where the connections of one event loop take their journeys, and where a new configuration arrives.
+///
+/// A new `serving` is for requests that begin after it; those under way keep theirs.
+package final class JourneyDesk {
+    package let loop: EdgeLoop
+    package let log: Logger
+    package var serving: Serving
+    /// Journeys that are done. As many as were ever under way at once, up to a bound.
+    private var spare: ContiguousArray<Journey> = []
+    private static let spareMax = 1024
+
+    package init(loop: EdgeLoop, serving: Serving, log: Logger) {
+        self.loop = loop
+        self.serving = serving
+        self.log = log
+    }
+
+    /// A journey for a request whose first byte is there.
+    package func take() -> Journey {
+        guard let journey = spare.popLast() else { return Journey(desk: self) }
+        journey.renew(serving: serving)
+        return journey
+    }
+
+    func takeBack(_ journey: Journey) {
+        journey.client = nil
+        if spare.count < Self.spareMax { spare.append(journey) }
+    }
+}

@@ -1,0 +1,63 @@
+import Admin
+import ConfigModel
+import Listener
+import Logging
+import NIOCore
+import NIOPosix
+import Telemetry
+
+/// The admin address of a running edge.
+final class AdminDoor {
+    private let key: SocketHandover.Key
+    private let kept: ListeningSocket
+    private let channel: any Channel
+    private let group: MultiThreadedEventLoopGroup
+
+    private init(
+        key: SocketHandover.Key, kept: ListeningSocket, channel: any Channel, group: MultiThreadedEventLoopGroup
+    ) {
+        self.key = key
+        self.kept = kept
+        self.channel = channel
+        self.group = group
+    }
+
+    /// nil when the configuration wants none. It has a thread of its own: a scrape never stands in a request's way.
+    static func open(
+        _ address: SocketAddressText?, edge: Edge, inherited: inout SocketHandover, log: Logger
+    ) async throws -> AdminDoor? {
+        guard let address else { return nil }
+        let key = SocketHandover.Key(role: .admin, address: address)
+        let kept = try inherited.take(key)?.first ?? ListeningSocket(address)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let channel = try await AdminServer.serve(descriptor: kept.duplicated().descriptor, on: group, log: log) { path in
+            await answer(path, edge)
+        }
+        return AdminDoor(key: key, kept: kept, channel: channel, group: group)
+    }
+
+    private static func answer(_ path: String, _ edge: Edge) async -> AdminServer.Answer {
+        switch path {
+        case "/healthz":
+            return AdminServer.Answer(status: 200, text: "ok")
+        case "/readyz":
+            return edge.isReady
+                ? AdminServer.Answer(status: 200, text: "ready") : AdminServer.Answer(status: 503, text: "draining")
+        case "/metrics":
+            return AdminServer.Answer(
+                status: 200, contentType: PrometheusText.contentType, body: await edge.metricsPage())
+        default:
+            return AdminServer.Answer(status: 404, text: "expected /metrics, /healthz or /readyz")
+        }
+    }
+
+    func add(to handover: inout SocketHandover) {
+        handover.sockets[key] = [kept]
+    }
+
+    func close() async {
+        kept.close()
+        try? await channel.close().get()
+        try? await group.shutdownGracefully()
+    }
+}

@@ -1,0 +1,224 @@
+import Certificates
+import ConfigModel
+import Exchange
+import Glibc
+import Limits
+import Listener
+import Logging
+import NIOCore
+import NIOPosix
+import Origin
+import Pipeline
+import Synchronization
+import Telemetry
+
+/// The data plane put together: event loops, their journeys, origins, certificates, listeners.
+final class Edge: @unchecked Sendable {
+    // Unchecked: `configuration` and `certificates` change only in `serve`, called by one task; the admin door, which
+    // runs elsewhere, reads none of them.
+    private(set) var configuration: Configuration
+    private(set) var certificates: CertificateStore?
+    let listeners: EdgeListeners
+    let accessLog: AccessLog?
+    private let group: MultiThreadedEventLoopGroup
+    private let loops: [NIOLoopBound<ListenerLoop>]
+    private let edgeLoops: [EdgeLoop]
+    private let fleet: OriginFleet
+    private let zoneRegistry: ZoneRegistry
+    let sharedMetrics = SharedMetrics()
+    private let isReadyNow = Atomic<Bool>(false)
+    private let log: Logger
+
+    private init(
+        _ configuration: Configuration, _ certificates: CertificateStore?, _ accessLog: AccessLog?,
+        _ group: MultiThreadedEventLoopGroup, _ loops: [NIOLoopBound<ListenerLoop>], _ edgeLoops: [EdgeLoop],
+        _ fleet: OriginFleet, _ zoneRegistry: ZoneRegistry, _ log: Logger
+    ) {
+        self.configuration = configuration
+        self.certificates = certificates
+        self.accessLog = accessLog
+        self.group = group
+        self.loops = loops
+        self.edgeLoops = edgeLoops
+        self.fleet = fleet
+        self.zoneRegistry = zoneRegistry
+        self.listeners = EdgeListeners(loops: loops, log: log)
+        self.log = log
+    }
+
+    /// Makes everything but the listening sockets.
+    static func start(_ configuration: Configuration, log: Logger) async throws -> Edge {
+        try makeDataDirectory(configuration.data)
+        let count = configuration.threads ?? System.coreCount
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: count)
+        let accessLog = try openAccessLog(configuration.accessLog)
+        let certificates = try certificates(for: configuration, log: log)
+        var edgeLoops: [EdgeLoop] = []
+        for index in 0..<count {
+            let eventLoop = group.next()
+            let made = try await eventLoop.submit {
+                EdgeLoop(
+                    eventLoop: eventLoop, index: index, metrics: LoopMetrics(), accessLog: accessLog?.makeShard())
+            }.get()
+            edgeLoops.append(made)
+        }
+        let fleet = OriginFleet(loops: edgeLoops, log: log)
+        let registry = ZoneRegistry()
+        let serving = try Serving(configuration: configuration, fleet: fleet, metrics: registry)
+        var loops: [NIOLoopBound<ListenerLoop>] = []
+        for loop in edgeLoops {
+            loops.append(try await begin(loop, serving, certificates, loopCount: count, log))
+        }
+        fleet.settle()
+        let edge = Edge(configuration, certificates, accessLog, group, loops, edgeLoops, fleet, registry, log)
+        edge.noteConfiguration()
+        return edge
+    }
+
+    private static func begin(
+        _ loop: EdgeLoop, _ serving: Serving, _ certificates: CertificateStore?, loopCount: Int, _ log: Logger
+    ) async throws -> NIOLoopBound<ListenerLoop> {
+        try await loop.eventLoop.submit {
+            let desk = JourneyDesk(loop: loop, serving: serving, log: log)
+            let limit = connectionsMax(serving.configuration, loopCount)
+            let listener = ListenerLoop(desk: desk, certificates: certificates, connectionsMax: limit)
+            let tick = TimeAmount.milliseconds(Int64(Limits.deadlineTickMilliseconds))
+            loop.eventLoop.scheduleRepeatedTask(initialDelay: tick, delay: tick) { _ in loop.tick() }
+            return NIOLoopBound(listener, eventLoop: loop.eventLoop)
+        }.get()
+    }
+
+    private static func connectionsMax(_ configuration: Configuration, _ loopCount: Int) -> Int {
+        max(1, (configuration.limits.connections + loopCount - 1) / loopCount)
+    }
+
+    private static func makeDataDirectory(_ path: String) throws {
+        guard mkdir(path, 0o750) != 0, errno != EEXIST else { return }
+        throw StartFailure("cannot create the data directory \(path): \(String(cString: strerror(errno)))")
+    }
+
+    private static func openAccessLog(_ configuration: Configuration.AccessLog) throws -> AccessLog? {
+        switch configuration.destination {
+        case .off: nil
+        case .standardOutput: try AccessLog(.standardOutput, bufferBytes: configuration.bufferBytes)
+        case .file(let path): try AccessLog(.file(path), bufferBytes: configuration.bufferBytes)
+        }
+    }
+
+    private static func certificates(for configuration: Configuration, log: Logger) throws -> CertificateStore? {
+        guard !configuration.listen.https.isEmpty else { return nil }
+        let store = try CertificateStore(configuration: configuration)
+        // The first visitors shall not wait for their certificate to be made.
+        try store.prepare(zonesMax: Limits.certificatesPreparedMax)
+        for warning in store.warnings { log.warning("\(warning)") }
+        if let path = store.authorityPath {
+            log.info("zones without a certificate get one from the local authority", metadata: ["trust": "\(path)"])
+        }
+        return store
+    }
+
+    var loopCount: Int { loops.count }
+
+    // MARK: A new configuration
+
+    /// Puts a configuration in force; requests under way keep the one they began with.
+    ///
+    /// - Throws: why it cannot be served; then the old one stays, whole.
+    func serve(_ new: Configuration) async throws {
+        do {
+            let store = try newCertificates(new)
+            let serving = try Serving(configuration: new, fleet: fleet, metrics: zoneRegistry)
+            var none = SocketHandover()
+            try await listeners.update(to: new.listen, inherited: &none)
+            configuration = new
+            certificates = store
+            await publish(serving)
+            fleet.settle()
+            noteConfiguration()
+        } catch {
+            fleet.discard()
+            throw error
+        }
+    }
+
+    private func newCertificates(_ new: Configuration) throws -> CertificateStore? {
+        guard !new.listen.https.isEmpty else { return nil }
+        let store = try certificates?.reloaded(with: new) ?? CertificateStore(configuration: new)
+        try store.prepare(zonesMax: Limits.certificatesPreparedMax)
+        for warning in store.warnings { log.warning("\(warning)") }
+        return store
+    }
+
+    /// New certificates for the configuration in force.
+    func replace(_ store: CertificateStore) async {
+        certificates = store
+        for bound in loops {
+            try? await bound.eventLoop.submit {
+                bound.value.serve(
+                    bound.value.desk.serving, certificates: store,
+                    connectionsMax: Self.connectionsMax(bound.value.desk.serving.configuration, self.loops.count))
+            }.get()
+        }
+    }
+
+    private func publish(_ serving: Serving) async {
+        let store = certificates
+        let limit = Self.connectionsMax(serving.configuration, loops.count)
+        for bound in loops {
+            try? await bound.eventLoop.submit {
+                bound.value.serve(serving, certificates: store, connectionsMax: limit)
+            }.get()
+        }
+    }
+
+    private func noteConfiguration() {
+        sharedMetrics.set(.zonesConfigured, to: configuration.zones.count)
+        sharedMetrics.set(.configLastReloadSuccess, to: 1)
+        sharedMetrics.set(.configLastReloadTimestamp, to: Int(WallClock.nanoseconds() / 1_000_000_000))
+    }
+
+    // MARK: How it is
+
+    func markReady(_ ready: Bool) { isReadyNow.store(ready, ordering: .relaxed) }
+    var isReady: Bool { isReadyNow.load(ordering: .relaxed) }
+
+    func openConnections() async -> Int {
+        var count = 0
+        for bound in loops {
+            count += (try? await bound.eventLoop.submit { bound.value.openConnections }.get()) ?? 0
+        }
+        return count
+    }
+
+    /// The Prometheus page.
+    func metricsPage() async -> [UInt8] {
+        var merged = sharedMetrics.snapshot()
+        for loop in edgeLoops {
+            if let part = try? await loop.eventLoop.submit({ loop.metrics.snapshot() }).get() { merged.merge(part) }
+        }
+        accessLog?.contribute(to: &merged)
+        ProcessLog.contribute(to: &merged)
+        return PrometheusText.render(
+            merged, zones: zoneRegistry.names(), origins: fleet.statuses(now: MonotonicClock.nanoseconds()),
+            process: ProcessFacts.read(), version: BuildVersion.text)
+    }
+
+    // MARK: The end
+
+    func drain() async {
+        for bound in loops { try? await bound.eventLoop.submit { bound.value.drain() }.get() }
+    }
+
+    /// Closes what is left and writes out the access log.
+    func close() async {
+        for loop in edgeLoops { try? await loop.eventLoop.submit { loop.accessLog?.close() }.get() }
+        _ = accessLog?.close()
+        try? await group.shutdownGracefully()
+    }
+}
+
+/// Why the process cannot start, in words for the operator.
+struct StartFailure: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,135 @@
+import Certificates
+import ConfigModel
+import Exchange
+import Glibc
+import Limits
+import Listener
+import Logging
+import NIOCore
+import NIOPosix
+import Origin
+import Pipeline
+import Telemetry
+
+/// `martlet up`: puts the rooms together, serves, and listens to the operator until the end.
+///
+/// One of these a process, used by one task: start, then one event after the other (a signal, a changed file), then
+/// the end. What it hands to the event loops is immutable or theirs alone.
+final class EdgeProcess {
+    private let configurationPath: String
+    private var log = Logger(label: "martlet")
+    private var isDraining = false
+
+    init(configurationPath: String) {
+        self.configurationPath = configurationPath
+    }
+
+    func run() async throws {
+        let predecessor = Predecessor.adopt()
+        let signals = SignalWatch()
+        let loaded = try Configuration.load(path: configurationPath)
+        let configuration = loaded.configuration
+        ProcessLog.bootstrap(
+            level: Logger.Level(configuration.log.level), format: configuration.log.format == .json ? .json : .text)
+        log = Logger(label: "martlet")
+        for warning in loaded.warnings { log.warning("\(warning)") }
+        let files = raiseFileLimit(configuration)
+
+        let edge = try await Edge.start(configuration, log: log)
+        var inherited = predecessor.sockets
+        try await edge.listeners.update(to: configuration.listen, inherited: &inherited)
+        let door = try await AdminDoor.open(configuration.admin, edge: edge, inherited: &inherited, log: log)
+        inherited.closeRest()
+        edge.markReady(true)
+        log.notice(
+            "martlet \(BuildVersion.text) serves",
+            metadata: [
+                "addresses": "\(edge.listeners.addresses.joined(separator: " "))",
+                "admin": "\(configuration.admin.map { "http://\($0)" } ?? "off")",
+                "zones": "\(configuration.zones.count)", "loops": "\(edge.loopCount)", "files": "\(files)",
+            ])
+        predecessor.tellReady()
+        SystemdNotifier.notify("MAINPID=\(getpid())\nREADY=1\nSTATUS=serving")
+
+        let successor = try await serve(edge, door, signals)
+        await stop(edge, door, signals, tellsSystemd: !successor)
+    }
+
+    /// More connections need more descriptors than a shell allows: two for each request under way.
+    private func raiseFileLimit(_ configuration: Configuration) -> UInt64 {
+        let limit = FileDescriptorLimit.raise()
+        if let code = limit.errorNumber {
+            log.warning(
+                "file descriptor limit not raised",
+                metadata: ["limit": "\(limit.soft)", "reason": "\(String(cString: strerror(code)))"])
+        }
+        if limit.soft < UInt64(configuration.limits.connections) * 2 {
+            log.info(
+                "fewer file descriptors than connections allowed would need",
+                metadata: [
+                    "descriptors": "\(limit.soft)", "connections": "\(configuration.limits.connections)",
+                    "advice": "raise LimitNOFILE or lower limits.connections",
+                ])
+        }
+        return UInt64(limit.soft)
+    }
+
+    // MARK: Serving
+
+    /// Returns when it is time to stop; true: because a successor has taken over.
+    private func serve(_ edge: Edge, _ door: AdminDoor?, _ signals: SignalWatch) async throws -> Bool {
+        var reload = Reload(path: configurationPath, edge: edge, log: log)
+        for await event in signals.events {
+            switch event {
+            case .signal(SIGHUP):
+                edge.accessLog?.reopen()
+                await reload.run(because: "SIGHUP")
+            case .signal(SIGUSR2):
+                var sockets = edge.listeners.handover
+                door?.add(to: &sockets)
+                if await Successor.start(sockets, log: log) { return true }
+            case .signal:
+                return false
+            case .tick:
+                await reload.poll()
+            }
+        }
+        return false
+    }
+
+    // MARK: The end
+
+    /// Lets what is under way finish, within a bound; a second signal ends the wait.
+    private func stop(_ edge: Edge, _ door: AdminDoor?, _ signals: SignalWatch, tellsSystemd: Bool) async {
+        if tellsSystemd { SystemdNotifier.notify("STOPPING=1\nSTATUS=draining") }
+        edge.markReady(false)
+        await edge.listeners.closeAll()
+        await edge.drain()
+        let timeout = edge.configuration.timeouts.drain
+        let start = MonotonicClock.nanoseconds()
+        log.notice("draining", metadata: ["connections": "\(await edge.openConnections())", "at most ms": "\(timeout)"])
+        for await event in signals.events {
+            if case .signal = event { break }
+            let elapsed = (MonotonicClock.nanoseconds() - start) / 1_000_000
+            if await edge.openConnections() == 0 || elapsed >= UInt64(timeout) { break }
+        }
+        let left = await edge.openConnections()
+        await door?.close()
+        await edge.close()
+        log.notice("stopped", metadata: ["connections cut": "\(left)"])
+    }
+}
+
+extension Logger.Level {
+    init(_ level: Configuration.Log.Level) {
+        self =
+            switch level {
+            case .trace: .trace
+            case .debug: .debug
+            case .info: .info
+            case .notice: .notice
+            case .warning: .warning
+            case .error: .error
+            }
+    }
+}

@@ -1,0 +1,54 @@
+import Glibc
+import Limits
+
+/// The operator's signals and a slow clock, as one stream of events.
+///
+/// The signals are blocked for the whole process and taken by one thread that waits for them: no handler runs in the
+/// middle of anything. Made before any other thread is, for those inherit what is blocked.
+final class SignalWatch: Sendable {
+    enum Event: Sendable {
+        case signal(Int32)
+        /// Some time has passed: look whether files have changed.
+        case tick
+    }
+
+    let events: AsyncStream<Event>
+    static let watched = [SIGHUP, SIGINT, SIGTERM, SIGUSR2]
+
+    init() {
+        signal(SIGPIPE, SIG_IGN)
+        var set = sigset_t()
+        sigemptyset(&set)
+        for number in Self.watched { sigaddset(&set, number) }
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+        let (stream, continuation) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .bufferingNewest(64))
+        events = stream
+        Self.start { set in
+            var set = set
+            var timeout = timespec(tv_sec: 0, tv_nsec: Limits.signalTickMilliseconds * 1_000_000)
+            let number = sigtimedwait(&set, nil, &timeout)
+            continuation.yield(number > 0 ? .signal(number) : .tick)
+        }
+    }
+
+    /// Calls `body` for ever on a thread of its own.
+    private static func start(_ body: @escaping @Sendable (sigset_t) -> Void) {
+        final class Box: Sendable {
+            let body: @Sendable (sigset_t) -> Void
+            init(_ body: @escaping @Sendable (sigset_t) -> Void) { self.body = body }
+        }
+        var thread = pthread_t()
+        let argument = Unmanaged.passRetained(Box(body)).toOpaque()
+        pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                let box = Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
+                var set = sigset_t()
+                sigemptyset(&set)
+                for number in SignalWatch.watched { sigaddset(&set, number) }
+                while true { box.body(set) }
+            }, argument)
+        pthread_detach(thread)
+    }
+}
