@@ -82,10 +82,17 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
+/// Targets in which the compiler takes members of C structures (`stat`, `timespec`) for another module's than Glibc's,
+/// namely whichever C module of a dependency it met first, and so cannot be told which import they come from.
+let withoutMemberImportVisibility = ["Certificates", "martlet"]
+
 for target in package.targets where target.name != "CLinux" {
-    target.swiftSettings = (target.swiftSettings ?? []) + [
+    var settings: [SwiftSetting] = [
         .enableUpcomingFeature("ExistentialAny"),
-        .enableUpcomingFeature("MemberImportVisibility"),
         .enableUpcomingFeature("InternalImportsByDefault"),
     ]
+    if !withoutMemberImportVisibility.contains(target.name) {
+        settings.append(.enableUpcomingFeature("MemberImportVisibility"))
+    }
+    target.swiftSettings = (target.swiftSettings ?? []) + settings
 }

@@ -31,7 +31,8 @@ public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     let bytes = Span(_unsafeElements: UnsafeBufferPointer(start: start, count: count))
     let (whole, hello) = verdict(bytes, first: count)
     precondition(whole == verdict(bytes, first: count / 2).0)
-    precondition(whole != .needsMore || count < Limits.clientHelloBytesMax + 64, "more is asked for than a hello may have")
+    precondition(
+        whole != .needsMore || count < Limits.clientHelloBytesMax + 64, "more is asked for than a hello may have")
     guard let hello else { return 0 }
     precondition(hello.recordsByteCount <= count)
     if let name = hello.serverName(in: bytes) { precondition(!name.isEmpty && name.utf8.count <= 255) }

@@ -1,4 +1,4 @@
-// Response heads: see Tests/HTTPWireTests/WireProperties.swift for what is checked, and run.sh for how to run it.
+// Response heads. What is checked: Tests/HTTPWireTests/WireProperties.swift. How to run it: run.sh.
 
 /// Called by libFuzzer with each input.
 @_cdecl("LLVMFuzzerTestOneInput")

@@ -13,9 +13,10 @@ enum ServerTLS {
 
     /// A context for one certificate.
     ///
-    /// Sessions resume by tickets (RFC 8446, section 4.6.1; RFC 5077). The engine makes a ticket key for each context
-    /// and replaces it every two days, keeping the one before for as long again; it lives as long as the context does,
-    /// which is why reloading keeps contexts. There is no session cache: nothing grows with the number of clients.
+    /// Sessions resume by tickets (RFC 8446, section 4.6.1; RFC 5077): the state is the client's to keep. The engine
+    /// makes a ticket key for each context and replaces it every two days, keeping the one before for as long again; a
+    /// key lives as long as its context, which is why reloading keeps contexts. Only a TLS 1.2 client that takes no
+    /// tickets gets an entry in the engine's own cache, which holds at most 20,480 of them in a context, for two hours.
     static func context(_ certificate: LoadedCertificate) throws(CertificateError) -> NIOSSLContext {
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: certificate.chain.map { .certificate($0) }, privateKey: .privateKey(certificate.key)

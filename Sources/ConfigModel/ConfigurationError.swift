@@ -29,6 +29,24 @@ package struct ConfigurationProblem: Error, Sendable, Equatable {
         /// Scalars that the caret and its tail cover, at least 1.
         package var caretCount: Int
     }
+
+    /// A problem found by somebody else than the reader of the file; line 0 for the file as a whole.
+    package init(severity: Severity, file: String, line: Int, column: Int, message: String) {
+        self.init(
+            severity: severity, file: file, line: line, column: column, message: message, help: nil, excerpt: nil)
+    }
+
+    init(
+        severity: Severity, file: String, line: Int, column: Int, message: String, help: String?, excerpt: Excerpt?
+    ) {
+        self.severity = severity
+        self.file = file
+        self.line = line
+        self.column = column
+        self.message = message
+        self.help = help
+        self.excerpt = excerpt
+    }
 }
 
 extension ConfigurationProblem: CustomStringConvertible {

@@ -99,9 +99,9 @@ extension ConfigurationReader {
         if owner.zone == zone {
             warn(place, "\"\(name)\" is given twice in one zone", help: "remove one")
         } else {
+            let found = "found \"\(name)\" in two; the other is in line \(owner.place.line)"
             report(
-                place,
-                "expected every hostname in one zone, found \"\(name)\" in two; the other is in line \(owner.place.line)",
+                place, "expected every hostname in one zone, \(found)",
                 help: "give hostnames: [...] in both zones so that each name stands in one"
             )
         }
@@ -117,10 +117,8 @@ extension ConfigurationReader {
             let hash = section["hash"].flatMap { hashKey($0) }
             let sticky = section["sticky"].flatMap { token($0, "a cookie name such as origin") }
             if (section["hash"] == nil) == (section["sticky"] == nil) {
-                report(
-                    slot.place,
-                    "expected \"hash\" or \"sticky\" for \(slot.label), found \(section["hash"] == nil ? "neither" : "both")"
-                )
+                let found = section["hash"] == nil ? "neither" : "both"
+                report(slot.place, "expected \"hash\" or \"sticky\" for \(slot.label), found \(found)")
                 return nil
             }
             return hash.map { .hash($0) } ?? sticky.map { .sticky(cookie: $0) }

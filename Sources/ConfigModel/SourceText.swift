@@ -1,6 +1,8 @@
 // The text of a configuration file as its problems show it.
 //
-// Lines are looked for only when a problem is made, so that a good file of 64 MiB costs nothing here. Everything
+// Lines are looked for only when a problem is made, so that a good file of 64 MiB costs nothing here, and a bad one
+// is walked once: every 256th line is remembered. A class for the sake of that memory; it never leaves one call of
+// `Configuration.parse`. Everything
 // that leaves this file is safe to print: passwords in URLs and key material are masked, control characters (a
 // terminal would obey them) are replaced, long lines are cut.
 
@@ -17,13 +19,22 @@ struct Place: Equatable {
 }
 
 /// A configuration file's name and text.
-struct SourceText {
+final class SourceText {
     let file: String
     let text: String
+    private lazy var milestones = findMilestones()
+    private lazy var hasKeyMaterial = SourceText.findsKeyMaterial(in: text)
 
     /// Scalars of a line, and of a value, that are shown.
     static let lineScalarsMax = 120
     static let valueScalarsMax = 60
+
+    private static let linesPerMilestone = 256
+
+    init(file: String, text: String) {
+        self.file = file
+        self.text = text
+    }
 
     /// Makes a problem with its line of the text.
     func problem(
@@ -43,13 +54,45 @@ struct SourceText {
     /// The line at a place, counted from 1, without its line break; nil beyond the end.
     func line(_ number: Int) -> Substring? {
         guard number > 0 else { return nil }
-        var rest = text[...]
-        for _ in 1..<number {
+        let (milestone, steps) = (number - 1).quotientAndRemainder(dividingBy: SourceText.linesPerMilestone)
+        guard milestone < milestones.count else { return nil }
+        var rest = text[milestones[milestone]...]
+        for _ in 0..<steps {
             guard let lineEnd = rest.utf8.firstIndex(where: { $0 == 0x0A }) else { return nil }
             rest = rest[rest.utf8.index(after: lineEnd)...]
         }
         let line = rest.prefix(upTo: rest.utf8.firstIndex(where: { $0 == 0x0A }) ?? rest.endIndex)
         return line.utf8.last == 0x0D ? Substring(line.unicodeScalars.dropLast()) : line
+    }
+
+    /// Where the lines 1, 257, 513, … begin.
+    private func findMilestones() -> [String.Index] {
+        var milestones = [text.startIndex]
+        var lineCount = 0
+        for index in text.utf8.indices where text.utf8[index] == 0x0A {
+            lineCount += 1
+            if lineCount.isMultiple(of: SourceText.linesPerMilestone) { milestones.append(text.utf8.index(after: index)) }
+        }
+        return milestones
+    }
+
+    /// Whether a PEM block begins anywhere. By hand: a generic search takes minutes for 64 MiB.
+    private static func findsKeyMaterial(in text: String) -> Bool {
+        let needle = Array("-----BEGIN".utf8)
+        let found = text.utf8.withContiguousStorageIfAvailable { bytes in
+            var matched = 0
+            for byte in bytes {
+                if byte == needle[matched] {
+                    matched += 1
+                    if matched == needle.count { return true }
+                } else {
+                    // Of a longer run of hyphens, the last five count.
+                    matched = byte == UInt8(ascii: "-") ? min(matched, 5) : 0
+                }
+            }
+            return false
+        }
+        return found ?? true
     }
 
     /// Line and column of a byte of the text.
@@ -85,7 +128,7 @@ struct SourceText {
     /// Whether a line lies within a PEM block that someone pasted into the file.
     private func isKeyMaterial(line number: Int, text line: Substring) -> Bool {
         if line.contains("-----BEGIN") || line.contains("-----END") { return true }
-        guard text.contains("-----BEGIN") else { return false }
+        guard hasKeyMaterial else { return false }
         // 400 lines hold an RSA key of 16384 bits many times over.
         for before in stride(from: number - 1, through: max(1, number - 400), by: -1) {
             guard let earlier = self.line(before), !earlier.contains("-----END") else { return false }

@@ -20,14 +20,21 @@ package struct IPAddress: Sendable, Hashable {
     /// The address of a socket; unspecified for what is not IP.
     package init(_ address: SocketAddress?) {
         self = .unspecified
-        switch address {
-        case .v4(let v4):
-            let host = UInt64(UInt32(bigEndian: v4.address.sin_addr.s_addr))
-            self.low = 0xffff_0000_0000 | host
-        case .v6(let v6):
-            withUnsafeBytes(of: v6.address.sin6_addr) { bytes in
-                high = UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self))
-                low = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        guard let address else { return }
+        // Read at the offsets of sockaddr_in and sockaddr_in6: the address stands at byte 4 of the one, 8 of the other.
+        switch address.protocol {
+        case .inet:
+            address.withSockAddr { raw, size in
+                guard size >= 8 else { return }
+                let host = UnsafeRawPointer(raw).loadUnaligned(fromByteOffset: 4, as: UInt32.self)
+                low = 0xffff_0000_0000 | UInt64(UInt32(bigEndian: host))
+            }
+        case .inet6:
+            address.withSockAddr { raw, size in
+                guard size >= 24 else { return }
+                let bytes = UnsafeRawPointer(raw)
+                high = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+                low = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self))
             }
         default:
             break

@@ -2,18 +2,19 @@ package import Limits
 
 /// Whoever waits for something within a bound of time. One slot in its event loop's `DeadlineTable` each.
 ///
-/// A base class rather than a protocol: the table keeps one word per waiter and calls through a vtable.
-package class Deadlined {
+/// A base class rather than a protocol: the table keeps one word per waiter and calls through a vtable. Open, and so
+/// public, only because Swift lets no class of another module inherit otherwise.
+open class Deadlined {
     /// The slot in the table; nil while none is held.
     package final var deadlineSlot: Int?
 
     package init() {}
 
     /// The deadline set last has passed. It is unset already; set another to go on waiting.
-    package func deadlinePassed() {}
+    open func deadlinePassed() {}
 
     /// The process is stopping: finish what is under way, begin nothing, close what is idle.
-    package func drain() {}
+    open func drain() {}
 }
 
 /// The deadlines of one event loop.

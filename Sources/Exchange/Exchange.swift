@@ -1,18 +1,21 @@
 package import HTTPWire
 package import NIOCore
+package import Telemetry
 
 /// One request and what becomes of it: the noun that travels from room to room.
+///
+/// Open, and so public, only because `Journey` inherits from another module; nothing of it can be overridden.
 ///
 /// Exchanges are reused: a loop keeps those that are done, with the room their tables have grown to. So each field is
 /// either reset by `reset()` or set before the first stage reads it. The stages themselves are `Journey`'s, in
 /// Pipeline; this class holds what more than one room reads.
-package class Exchange: OriginReceiver {
+open class Exchange {
     package final let loop: EdgeLoop
 
     // MARK: The client
 
     /// nil once the client is gone or has its answer.
-    package final var client: ClientStream?
+    package final var client: (any ClientStream)?
     /// The other end of the connection, or who its PROXY protocol header names.
     package final var peer = IPAddress.unspecified
     package final var isSecure = false
@@ -32,6 +35,7 @@ package class Exchange: OriginReceiver {
 
     // MARK: The response
 
+    package final let answer = OriginAnswer()
     /// The status of the response that was begun; 0 while none was.
     package final var status = 0
     /// Body bytes given to the client, unframed.
@@ -48,16 +52,15 @@ package class Exchange: OriginReceiver {
     package init(loop: EdgeLoop) {
         self.loop = loop
         self.requestBytes = ByteBufferAllocator().buffer(capacity: 1024)
-        super.init()
     }
 
-    package func reset() {
+    package final func reset() {
         client = nil
         peer = .unspecified
         isSecure = false
         tls = nil
         request.reset()
-        response.reset()
+        answer.head.reset()
         requestBytes.clear()
         ray = 0
         requestBodyBytes = 0

@@ -31,7 +31,7 @@ extension Span where Element == UInt8 {
     }
 
     /// The first position in `start..<limit` that holds `wanted`, or `limit`. `limit` is at most `count`.
-    @inlinable
+    @inlinable @inline(__always)
     package func firstIndex(of wanted: UInt8, from start: Int, limit: Int) -> Int {
         var index = start
         let pattern = UInt64(wanted) &* ByteWord.ones

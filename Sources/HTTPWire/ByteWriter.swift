@@ -77,7 +77,8 @@ package struct ByteWriter {
         rest = number
         while digits > 0 {
             digits &-= 1
-            place.storeBytes(of: ASCII.zero &+ UInt8(truncatingIfNeeded: rest % 10), toByteOffset: digits, as: UInt8.self)
+            place.storeBytes(
+                of: ASCII.zero &+ UInt8(truncatingIfNeeded: rest % 10), toByteOffset: digits, as: UInt8.self)
             rest /= 10
         }
     }

@@ -23,7 +23,7 @@ struct ConnectionOptions: OptionSet, Sendable {
         for index in fields.indices where fields[index].known == .connection {
             // Nearly every Connection field is one of two words.
             let value = fields[index].value
-            if bytes.equalsIgnoringCase(value, "keep-alive") {
+            if KnownField.identify(bytes, value) == .keepAlive {
                 options.insert(.keepAlive)
                 continue
             }
@@ -66,8 +66,8 @@ struct ConnectionOptions: OptionSet, Sendable {
 }
 
 extension Span where Element == UInt8 {
-    /// Whether a name belongs to the families that only proxies write, and that neither Connection nor a trailer section
-    /// may touch: `X-Forwarded-*`, `Martlet-*`, `CF-*`.
+    /// Whether a name belongs to the families that only proxies write, and that neither Connection nor a trailer
+    /// section may touch: `X-Forwarded-*`, `Martlet-*`, `CF-*`.
     func isProtectedFamily(_ name: ByteRange) -> Bool {
         hasPrefixIgnoringCase(name, "x-forwarded-") || hasPrefixIgnoringCase(name, "martlet-")
             || hasPrefixIgnoringCase(name, "cf-")

@@ -7,14 +7,17 @@
 struct FieldSection: Sendable {
     let side: WireError.Side
     let countMax: Int
+    /// The error for one field more.
+    let tooMany: WireError.Kind
 
     /// Which known fields were seen, and which more than once: bits of `KnownField.bit`.
     private(set) var seen: UInt64 = 0
     private(set) var repeated: UInt64 = 0
 
-    init(side: WireError.Side, countMax: Int) {
+    init(side: WireError.Side, countMax: Int, tooMany: WireError.Kind = .tooManyFields) {
         self.side = side
         self.countMax = countMax
+        self.tooMany = tooMany
     }
 
     mutating func reset() {
@@ -56,7 +59,7 @@ struct FieldSection: Sendable {
                 return false
             }
             guard fields.count < countMax else {
-                throw WireError(.tooManyFields, side: side, at: start)
+                throw WireError(tooMany, side: side, at: start)
             }
             repeated |= seen & known.bit
             seen |= known.bit

@@ -75,12 +75,28 @@ package struct RequestHead: Sendable, Equatable {
         return nil
     }
 
-    /// Empties the head and keeps the memory of its fields.
+    /// Empties the head and keeps the memory of its fields. Member by member: replacing `self` costs more than parsing
+    /// a short head does.
     package mutating func reset() {
-        var kept = ContiguousArray<Field>()
-        swap(&kept, &fields)
-        kept.removeAll(keepingCapacity: true)
-        self = RequestHead()
-        fields = kept
+        method = .other
+        methodRange = .empty
+        targetForm = .origin
+        target = .empty
+        scheme = .empty
+        path = .empty
+        query = .empty
+        hasQuery = false
+        host = .empty
+        port = nil
+        minorVersion = 1
+        if !fields.isEmpty { fields.removeAll(keepingCapacity: true) }
+        framing = .none
+        contentLength = nil
+        keepAlive = false
+        expectsContinue = false
+        upgrade = nil
+        wantsTrailers = false
+        seen = 0
+        byteCount = 0
     }
 }

@@ -41,10 +41,15 @@ package struct ResponseHead: Sendable, Equatable {
 
     /// Empties the head and keeps the memory of its fields.
     package mutating func reset() {
-        var kept = ContiguousArray<Field>()
-        swap(&kept, &fields)
-        kept.removeAll(keepingCapacity: true)
-        self = ResponseHead()
-        fields = kept
+        status = 0
+        reason = .empty
+        minorVersion = 1
+        if !fields.isEmpty { fields.removeAll(keepingCapacity: true) }
+        framing = .none
+        contentLength = nil
+        keepAlive = false
+        upgrade = nil
+        seen = 0
+        byteCount = 0
     }
 }

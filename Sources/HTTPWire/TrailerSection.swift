@@ -16,7 +16,7 @@ package struct TrailerSection: Sendable {
     private var position = 0
 
     init(side: WireError.Side) {
-        section = FieldSection(side: side, countMax: Limits.trailerFieldCountMax)
+        section = FieldSection(side: side, countMax: Limits.trailerFieldCountMax, tooMany: .tooManyTrailers)
     }
 
     /// Takes lines from `input[index]` on. Returns true behind the empty line that ends the section. The position of an

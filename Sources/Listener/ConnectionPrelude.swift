@@ -4,6 +4,7 @@ import ConnectionWire
 import Exchange
 import HTTPWire
 import Limits
+import Logging
 import NIOCore
 import NIOPosix
 import NIOSSL

@@ -1,3 +1,4 @@
+import ConfigModel
 import Exchange
 import Glibc
 import HTTPWire
@@ -8,7 +9,7 @@ import Telemetry
 
 /// How a response is written for a client of HTTP/1.1 or 1.0.
 extension HTTP1Connection {
-    override func respondInterim(_ head: ResponseHead, bytes: ByteBuffer) {
+    func respondInterim(_ head: ResponseHead, bytes: ByteBuffer) {
         guard response == .waiting else { return }
         var out = loop.takeOutput()
         bytes.withBytes { span in
@@ -23,7 +24,7 @@ extension HTTP1Connection {
         flush()
     }
 
-    override func respond(_ head: ResponseHead, bytes: ByteBuffer) {
+    func respond(_ head: ResponseHead, bytes: ByteBuffer) {
         guard response == .waiting, let journey else { return }
         let framing = chooseFraming(head, journey)
         if request != .complete, !isBodyWorthDraining { flags.insert(.closes) }
@@ -86,7 +87,7 @@ extension HTTP1Connection {
         }
     }
 
-    override func respond(status: Int, fields: ByteBuffer, body: ByteBuffer) {
+    func respond(status: Int, fields: ByteBuffer, body: ByteBuffer) {
         guard response == .waiting, let journey else { return }
         if request != .complete, !isBodyWorthDraining { flags.insert(.closes) }
         let hasBody = journey.request.method != .head
@@ -109,7 +110,7 @@ extension HTTP1Connection {
         respondEnd(trailers: nil)
     }
 
-    override func respondBody(_ bytes: ByteBuffer) {
+    func respondBody(_ bytes: ByteBuffer) {
         guard let context, bytes.readableBytes > 0 else { return }
         if request == .tunnel {
             loop.metrics.add(.tunnelBytesOut, bytes.readableBytes)
@@ -164,7 +165,7 @@ extension HTTP1Connection {
         context.write(wrapOutboundOut(bytes), promise: nil)
     }
 
-    override func respondEnd(trailers: ByteBuffer?) {
+    func respondEnd(trailers: ByteBuffer?) {
         if request == .tunnel { return endTunnel() }
         guard case .started(let framing) = response else { return }
         if framing == .chunked {
@@ -180,7 +181,7 @@ extension HTTP1Connection {
         endExchangeIfComplete()
     }
 
-    override func flush() {
+    func flush() {
         guard flags.contains(.needsFlush), let context else { return }
         flags.remove(.needsFlush)
         writePending(context)
@@ -193,7 +194,7 @@ extension HTTP1Connection {
 
     /// A response that was begun cannot be ended well: the client must not take what it has for the whole. So no last
     /// chunk, fewer bytes than announced, and a reset rather than an orderly end where the end itself is the framing.
-    override func abort() {
+    func abort() {
         guard let context else { return }
         flags.insert(.closes)
         writePending(context)
@@ -217,14 +218,13 @@ extension HTTP1Connection {
         request = .ignoring
         inbound = ByteBuffer()
         loop.deadlines.set(self, milliseconds: Limits.lingerMilliseconds)
-        let option = ChannelOptions.Types.SocketOption(level: .socket, name: .so_linger)
-        try? context.channel.syncOptions?.setOption(option, value: linger(l_onoff: 1, l_linger: 0))
+        _ = (context.channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
         closeOnceWritten(context)
     }
 
     // MARK: Tunnel
 
-    override func beginTunnel(_ head: ResponseHead, bytes: ByteBuffer) {
+    func beginTunnel(_ head: ResponseHead, bytes: ByteBuffer) {
         guard response == .waiting, let journey, let context else { return }
         var out = loop.takeOutput()
         bytes.withBytes { span in

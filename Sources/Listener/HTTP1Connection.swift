@@ -1,3 +1,4 @@
+import ConfigModel
 import Exchange
 import HTTPWire
 import Limits
@@ -19,7 +20,7 @@ import Telemetry
 /// client sends ahead (pipelining) wait in `inbound`; reading pauses when they are too many.
 ///
 /// An idle connection holds this object and nothing else: no journey, no buffer.
-final class HTTP1Connection: ClientStream, ChannelInboundHandler {
+final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -364,12 +365,12 @@ final class HTTP1Connection: ClientStream, ChannelInboundHandler {
 
     // MARK: Back-pressure towards the client
 
-    override func pauseRequestBody() {
+    func pauseRequestBody() {
         flags.insert(.bodyPaused)
         updateReading()
     }
 
-    override func resumeRequestBody() {
+    func resumeRequestBody() {
         guard flags.contains(.bodyPaused) else { return }
         flags.remove(.bodyPaused)
         if request != .idle { beginBodyWindow() }

@@ -1,6 +1,8 @@
 package import Certificates
 package import Exchange
+import ConfigModel
 import Limits
+import Logging
 package import NIOCore
 package import Pipeline
 

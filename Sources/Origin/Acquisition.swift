@@ -1,3 +1,4 @@
+import ConfigModel
 package import Exchange
 import Limits
 import NIOCore
@@ -11,10 +12,10 @@ package final class Acquisition: Deadlined, @unchecked Sendable {
     // Unchecked: other loops pass it on and read `loop`, which never changes; all else happens on `loop`.
     let loop: EdgeLoop
     private let server: OriginServer
-    private var receiver: OriginReceiver?
+    private var receiver: (any OriginReceiver)?
     private let askedAt = MonotonicClock.nanoseconds()
 
-    init(receiver: OriginReceiver, loop: EdgeLoop, server: OriginServer) {
+    init(receiver: any OriginReceiver, loop: EdgeLoop, server: OriginServer) {
         self.receiver = receiver
         self.loop = loop
         self.server = server
@@ -54,7 +55,7 @@ package final class Acquisition: Deadlined, @unchecked Sendable {
         }
     }
 
-    private func deliver(_ link: OriginLink, _ connection: OriginConnection) {
+    private func deliver(_ link: any OriginLink, _ connection: OriginConnection) {
         loop.deadlines.release(self)
         guard let receiver else {
             // Nobody wants it any more: back to the pool, on its own loop.

@@ -1,3 +1,4 @@
+import ConfigModel
 import Exchange
 import Limits
 import NIOConcurrencyHelpers

@@ -1,3 +1,4 @@
+import ConfigModel
 import Exchange
 import Glibc
 import Limits
@@ -107,18 +108,18 @@ package final class OriginAddresses: Sendable {
 
     private static func socketAddress(_ info: addrinfo, port: Int) -> SocketAddress? {
         guard let raw = UnsafeRawPointer(info.ai_addr) else { return nil }
-        let networkPort = in_port_t(truncatingIfNeeded: port).bigEndian
         switch info.ai_family {
         case AF_INET where Int(info.ai_addrlen) >= MemoryLayout<sockaddr_in>.size:
-            var address = raw.loadUnaligned(as: sockaddr_in.self)
-            address.sin_port = networkPort
-            return SocketAddress(address)
+            return packed(raw.loadUnaligned(fromByteOffset: 4, as: UInt32.self), port)
         case AF_INET6 where Int(info.ai_addrlen) >= MemoryLayout<sockaddr_in6>.size:
-            var address = raw.loadUnaligned(as: sockaddr_in6.self)
-            address.sin6_port = networkPort
-            return SocketAddress(address)
+            return packed(raw.loadUnaligned(fromByteOffset: 8, as: SIMD16<UInt8>.self), port)
         default:
             return nil
         }
+    }
+
+    /// The bytes of an address, in network order, with the origin's port.
+    private static func packed(_ bytes: some Any, _ port: Int) -> SocketAddress? {
+        withUnsafeBytes(of: bytes) { try? SocketAddress(packedIPAddress: ByteBuffer(bytes: $0), port: port) }
     }
 }

@@ -1,3 +1,4 @@
+import ConfigModel
 import Exchange
 import HTTPWire
 import Limits
@@ -15,7 +16,7 @@ import Telemetry
 ///
 /// Two flags describe an exchange, for its halves end in either order: the request may still be under way when the
 /// response is complete, and then the connection is not reused.
-final class OriginConnection: OriginLink, ChannelInboundHandler, @unchecked Sendable {
+final class OriginConnection: Deadlined, OriginLink, ChannelInboundHandler, @unchecked Sendable {
     // Unchecked: it lives on `loop`'s event loop; others hold it only to hand it back to that loop.
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -25,7 +26,7 @@ final class OriginConnection: OriginLink, ChannelInboundHandler, @unchecked Send
 
     private var context: ChannelHandlerContext?
     private var phase = Phase.connecting
-    private var receiver: OriginReceiver?
+    private var receiver: (any OriginReceiver)?
     private var exchangesBegun = 0
     private var isRequestComplete = true
     private var isReadPaused = false
@@ -125,14 +126,14 @@ final class OriginConnection: OriginLink, ChannelInboundHandler, @unchecked Send
 
     // MARK: The request
 
-    override var isReused: Bool { exchangesBegun > 1 }
+    var isReused: Bool { exchangesBegun > 1 }
 
     /// Who the connection answers to from now on.
-    override func attach(_ receiver: OriginReceiver) {
+    func attach(_ receiver: any OriginReceiver) {
         self.receiver = receiver
     }
 
-    override func send(_ head: ByteBuffer, shape: RequestShape, isComplete: Bool) {
+    func send(_ head: ByteBuffer, shape: RequestShape, isComplete: Bool) {
         guard phase == .idle, let context else {
             // It died between being taken and being used.
             exchangesBegun += 1
@@ -150,7 +151,7 @@ final class OriginConnection: OriginLink, ChannelInboundHandler, @unchecked Send
         loop.deadlines.set(self, milliseconds: isComplete ? server.key.timeouts.firstByte : server.key.timeouts.idle)
     }
 
-    override func sendBody(_ bytes: ByteBuffer) -> Bool {
+    func sendBody(_ bytes: ByteBuffer) -> Bool {
         guard let context, !isRequestComplete || phase == .tunnel, phase != .closed, phase != .responseDone else {
             return true
         }
@@ -167,7 +168,7 @@ final class OriginConnection: OriginLink, ChannelInboundHandler, @unchecked Send
         return false
     }
 
-    override func sendEnd(trailers: ByteBuffer?) {
+    func sendEnd(trailers: ByteBuffer?) {
         guard let context, !isRequestComplete, phase != .closed else { return }
         isRequestComplete = true
         if phase == .responseDone { return }
@@ -199,12 +200,12 @@ final class OriginConnection: OriginLink, ChannelInboundHandler, @unchecked Send
         loop.giveBackOutput(frame)
     }
 
-    override func cancel() {
+    func cancel() {
         receiver = nil
         if phase == .idle { server.release(self) } else { close() }
     }
 
-    override func closeTunnelOutput() {
+    func closeTunnelOutput() {
         guard phase == .tunnel, !isTunnelOutputClosed, let context else { return }
         isTunnelOutputClosed = true
         context.close(mode: .output, promise: nil)
@@ -223,7 +224,7 @@ final class OriginConnection: OriginLink, ChannelInboundHandler, @unchecked Send
 
     // MARK: The response
 
-    override func pauseResponse() {
+    func pauseResponse() {
         guard !isReadPaused, let context else { return }
         isReadPaused = true
         // Who is not read cannot be late.
@@ -231,7 +232,7 @@ final class OriginConnection: OriginLink, ChannelInboundHandler, @unchecked Send
         try? context.channel.syncOptions?.setOption(.autoRead, value: false)
     }
 
-    override func resumeResponse() {
+    func resumeResponse() {
         guard isReadPaused, let context else { return }
         isReadPaused = false
         armReadDeadline()
@@ -300,7 +301,7 @@ final class OriginConnection: OriginLink, ChannelInboundHandler, @unchecked Send
         }
         do {
             let progress = try inbound.withBytes { bytes throws(WireError) in
-                try parser.parse(bytes, answering: shape.method, into: &receiver.response)
+                try parser.parse(bytes, answering: shape.method, into: &receiver.answer.head)
             }
             guard case .complete(let count) = progress, let head = inbound.readSlice(length: count) else {
                 return false
@@ -313,8 +314,8 @@ final class OriginConnection: OriginLink, ChannelInboundHandler, @unchecked Send
         }
     }
 
-    private func begin(_ receiver: OriginReceiver, _ head: ByteBuffer) {
-        let status = receiver.response.status
+    private func begin(_ receiver: any OriginReceiver, _ head: ByteBuffer) {
+        let status = receiver.answer.head.status
         if status == 101 {
             return switchProtocols(receiver, head)
         }
@@ -324,8 +325,8 @@ final class OriginConnection: OriginLink, ChannelInboundHandler, @unchecked Send
             guard interimResponses <= Limits.interimResponsesMax else { return fail(.originBadResponse) }
             return receiver.originInterim(bytes: head)
         }
-        closesAfterResponse = !receiver.response.keepAlive
-        switch receiver.response.framing {
+        closesAfterResponse = !receiver.answer.head.keepAlive
+        switch receiver.answer.head.framing {
         case .none: phase = .body(remaining: 0)
         case .length(let count): phase = .body(remaining: count)
         case .chunked:
@@ -341,8 +342,8 @@ final class OriginConnection: OriginLink, ChannelInboundHandler, @unchecked Send
     }
 
     /// A 101 is a protocol switch only where one was asked for (rule 12).
-    private func switchProtocols(_ receiver: OriginReceiver, _ head: ByteBuffer) {
-        guard shape.mayUpgrade, isRequestComplete, receiver.response.upgrade != nil else {
+    private func switchProtocols(_ receiver: any OriginReceiver, _ head: ByteBuffer) {
+        guard shape.mayUpgrade, isRequestComplete, receiver.answer.head.upgrade != nil else {
             return fail(.originBadResponse)
         }
         phase = .tunnel
@@ -451,8 +452,8 @@ final class OriginConnection: OriginLink, ChannelInboundHandler, @unchecked Send
     private static func isCertificateError(_ error: any Error) -> Bool {
         switch error as? NIOSSLError {
         case .handshakeFailed(let inner): String(describing: inner).contains("CERTIFICATE_VERIFY_FAILED")
-        case .unableToValidateCertificate, .failedToValidateHostname, .noCertificateToValidate: true
-        default: false
+        case .unableToValidateCertificate, .noCertificateToValidate: true
+        default: error is NIOSSLExtraError
         }
     }
 

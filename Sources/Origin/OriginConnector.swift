@@ -1,3 +1,4 @@
+import ConfigModel
 import Exchange
 import Glibc
 import Limits

@@ -5,7 +5,7 @@ import Limits
 package import Logging
 import NIOConcurrencyHelpers
 package import NIOCore
-import Telemetry
+package import Telemetry
 
 /// One origin server at run time: its addresses, its health and its pool of connections, shared by all event loops.
 ///
@@ -20,6 +20,8 @@ package final class OriginServer: Sendable {
     package let addresses: OriginAddresses
     package let health: OriginHealth
     let security: OriginSecurity?
+    /// `name` as bytes, for the access log.
+    package let nameBytes: [UInt8]
 
     private let shelves: [IdleShelf]
     /// Connections that exist or are being made, over all loops.
@@ -52,13 +54,16 @@ package final class OriginServer: Sendable {
         self.addresses = OriginAddresses(host: key.origin.host, port: key.origin.port, log: log)
         self.health = OriginHealth(ejection: key.ejection)
         self.security = security
+        self.nameBytes = Array(Self.name(of: key.origin).utf8)
         self.shelves = (0..<max(loopCount, 1)).map { _ in IdleShelf() }
     }
 
     /// `http://name:port`, for logs and metrics.
-    package var name: String {
-        let host = key.origin.host.contains(":") ? "[\(key.origin.host)]" : key.origin.host
-        return "\(key.origin.scheme.rawValue)://\(host):\(key.origin.port)"
+    package var name: String { Self.name(of: key.origin) }
+
+    private static func name(of origin: ConfigModel.Origin) -> String {
+        let host = origin.host.contains(":") ? "[\(origin.host)]" : origin.host
+        return "\(origin.scheme.rawValue)://\(host):\(origin.port)"
     }
 
     package var openConnections: Int { connectionCount.load(ordering: .relaxed) }
@@ -72,7 +77,7 @@ extension OriginServer {
     /// and the returned acquisition can be given up.
     ///
     /// - Parameter fresh: no connection that was used before, for a retry after one of those was found dead.
-    package func acquire(for receiver: OriginReceiver, on loop: EdgeLoop, fresh: Bool) -> AcquireResult {
+    package func acquire(for receiver: any OriginReceiver, on loop: EdgeLoop, fresh: Bool) -> AcquireResult {
         if !fresh, let link = takeIdle(on: loop) {
             loop.metrics.add(.originConnectionsReused)
             return .ready(link)
@@ -85,7 +90,7 @@ extension OriginServer {
         return enqueue(acquisition)
     }
 
-    private func takeIdle(on loop: EdgeLoop) -> OriginLink? {
+    private func takeIdle(on loop: EdgeLoop) -> (any OriginLink)? {
         if let own = shelves[loop.index % shelves.count].take() {
             loop.metrics.adjust(.originConnectionsIdle, by: -1)
             own.leaveShelf()
@@ -204,7 +209,7 @@ extension OriginServer {
 
 /// What asking for a connection gives.
 package enum AcquireResult {
-    case ready(OriginLink)
+    case ready(any OriginLink)
     case pending(Acquisition)
     case unavailable(Failure)
 }

@@ -1,7 +1,9 @@
+import ConfigModel
 import Exchange
 import HTTPWire
 import Limits
 import NIOCore
+import Telemetry
 
 /// A link to an origin connection that lives on another event loop: what the exchange holds.
 ///
@@ -17,24 +19,23 @@ final class RemoteLink: OriginLink, @unchecked Sendable {
     fileprivate let near: EdgeLoop
     private let connection: OriginConnection
     private var ear: RemoteEar?
-    private var receiver: OriginReceiver?
+    private var receiver: (any OriginReceiver)?
     private var unacknowledgedBytes = 0
     private var isFull = false
 
     init(driving connection: OriginConnection, from near: EdgeLoop) {
         self.connection = connection
         self.near = near
-        super.init()
     }
 
     /// It came from the shelf, so it has carried an exchange before.
-    override var isReused: Bool { true }
+    var isReused: Bool { true }
 
-    override func attach(_ receiver: OriginReceiver) {
+    func attach(_ receiver: any OriginReceiver) {
         self.receiver = receiver
     }
 
-    override func send(_ head: ByteBuffer, shape: RequestShape, isComplete: Bool) {
+    func send(_ head: ByteBuffer, shape: RequestShape, isComplete: Bool) {
         let ear = RemoteEar(link: self, connection: connection)
         self.ear = ear
         // `output` of this loop is reused: what crosses must be its own copy.
@@ -46,7 +47,7 @@ final class RemoteLink: OriginLink, @unchecked Sendable {
         }
     }
 
-    override func sendBody(_ bytes: ByteBuffer) -> Bool {
+    func sendBody(_ bytes: ByteBuffer) -> Bool {
         guard let ear else { return true }
         let count = bytes.readableBytes
         unacknowledgedBytes += count
@@ -56,12 +57,12 @@ final class RemoteLink: OriginLink, @unchecked Sendable {
         return false
     }
 
-    override func sendEnd(trailers: ByteBuffer?) { onFarLoop { $0.sendEnd(trailers: trailers) } }
-    override func pauseResponse() { ear.map { ear in onFarLoop { _ in ear.pause(true) } } }
-    override func resumeResponse() { ear.map { ear in onFarLoop { _ in ear.pause(false) } } }
-    override func closeTunnelOutput() { onFarLoop { $0.closeTunnelOutput() } }
+    func sendEnd(trailers: ByteBuffer?) { onFarLoop { $0.sendEnd(trailers: trailers) } }
+    func pauseResponse() { ear.map { ear in onFarLoop { _ in ear.pause(true) } } }
+    func resumeResponse() { ear.map { ear in onFarLoop { _ in ear.pause(false) } } }
+    func closeTunnelOutput() { onFarLoop { $0.closeTunnelOutput() } }
 
-    override func cancel() {
+    func cancel() {
         receiver = nil
         onFarLoop { connection in
             connection.leaveShelf()
@@ -86,13 +87,13 @@ final class RemoteLink: OriginLink, @unchecked Sendable {
             guard let receiver else { return }
             switch event {
             case .interim(let head, let bytes):
-                receiver.response = head
+                receiver.answer.head = head
                 receiver.originInterim(bytes: bytes)
             case .head(let head, let bytes):
-                receiver.response = head
+                receiver.answer.head = head
                 receiver.originHead(bytes: bytes)
             case .switched(let head, let bytes):
-                receiver.response = head
+                receiver.answer.head = head
                 receiver.originSwitched(bytes: bytes)
             case .body(let bytes):
                 receiver.originBody(bytes)
@@ -136,6 +137,7 @@ private enum RemoteEvent: Sendable {
 /// The far end: listens to the connection on its own loop and passes on what it says, one hop per read.
 private final class RemoteEar: OriginReceiver, @unchecked Sendable {
     // Unchecked: all state belongs to the connection's loop; the link only passes the reference back to it.
+    let answer = OriginAnswer()
     private let link: RemoteLink
     private let connection: OriginConnection
     private var pending: [RemoteEvent] = []
@@ -149,15 +151,17 @@ private final class RemoteEar: OriginReceiver, @unchecked Sendable {
     init(link: RemoteLink, connection: OriginConnection) {
         self.link = link
         self.connection = connection
-        super.init()
     }
 
-    override func originInterim(bytes: ByteBuffer) { pending.append(.interim(response, bytes)) }
-    override func originHead(bytes: ByteBuffer) { pending.append(.head(response, bytes)) }
+    func originReady(_ link: any OriginLink) {}
+    func originUnavailable(_ failure: Failure) {}
 
-    override func originSwitched(bytes: ByteBuffer) { pending.append(.switched(response, bytes)) }
+    func originInterim(bytes: ByteBuffer) { pending.append(.interim(answer.head, bytes)) }
+    func originHead(bytes: ByteBuffer) { pending.append(.head(answer.head, bytes)) }
 
-    override func originBody(_ bytes: ByteBuffer) {
+    func originSwitched(bytes: ByteBuffer) { pending.append(.switched(answer.head, bytes)) }
+
+    func originBody(_ bytes: ByteBuffer) {
         unacknowledgedBytes += bytes.readableBytes
         pending.append(.body(bytes))
         if unacknowledgedBytes > Limits.bodyBufferBytesMax, !isPausedByBound {
@@ -166,18 +170,18 @@ private final class RemoteEar: OriginReceiver, @unchecked Sendable {
         }
     }
 
-    override func originEnd(trailers: ByteBuffer?) {
+    func originEnd(trailers: ByteBuffer?) {
         isDone = true
         pending.append(.end(trailers: trailers))
     }
 
-    override func originFailed(_ failure: Failure) {
+    func originFailed(_ failure: Failure) {
         isDone = true
         pending.append(.failed(failure))
         originFlush()
     }
 
-    override func originFlush() {
+    func originFlush() {
         guard !pending.isEmpty else { return }
         let events = pending
         pending = []
@@ -185,7 +189,7 @@ private final class RemoteEar: OriginReceiver, @unchecked Sendable {
         link.near.eventLoop.execute { link.heard(events) }
     }
 
-    override func originWritable() {
+    func originWritable() {
         let count = owedBytes
         owedBytes = 0
         tellAcknowledged(count)

@@ -1,3 +1,4 @@
+import Origin
 import Exchange
 import HTTPWire
 import NIOCore
@@ -21,31 +22,31 @@ extension Journey {
         line.timestamp("time", unixNanoseconds: WallClock.nanoseconds())
         requestBytes.withBytes { bytes in
             writeRay(&line)
-            if let zone { line.string("zone", zone.metricsName.span) }
+            if let zone { line.string("zone", zone.nameBytes) }
             writeAddress("client", clientAddress, &line)
             if clientAddress != peer { writeAddress("peer", peer, &line) }
             line.string("scheme", isSecure ? "https" : "http")
-            line.string("method", bytes.extracting(request.methodRange, orEmpty: ()))
-            line.string("host", bytes.extracting(request.host, orEmpty: ()))
-            line.string("target", bytes.extracting(request.target, orEmpty: ()))
+            line.string("method", bytes, request.methodRange)
+            line.string("host", bytes, request.host)
+            line.string("target", bytes, request.target)
             line.number("status", status)
             if let failure {
                 line.string("error", failure.label)
                 line.string("side", failure.side.label)
             }
-            if let server { line.string("origin", server.nameBytes.span) }
+            if let server { line.string("origin", server.nameBytes) }
             if attempts > 0 { line.number("attempts", attempts) }
             if sentAt != 0 { line.bool("reused", usedIdle) }
             line.number("bytes_in", requestBodyBytes)
             line.number("bytes_out", responseBodyBytes)
             line.milliseconds("duration_ms", nanoseconds: nanoseconds)
             if firstByteAt > sentAt { line.milliseconds("origin_ms", nanoseconds: firstByteAt - sentAt) }
-            if let agent = request.first(.userAgent) { line.string("user_agent", bytes.extracting(agent, orEmpty: ())) }
-            if let referer = request.first(.referer) { line.string("referer", bytes.extracting(referer, orEmpty: ())) }
+            if let agent = request.first(.userAgent) { line.string("user_agent", bytes, agent) }
+            if let referer = request.first(.referer) { line.string("referer", bytes, referer) }
         }
         if let tls, !tls.ja4.isEmpty {
-            line.string("ja4", tls.ja4.span)
-            line.string("ja3", tls.ja3.span)
+            line.string("ja4", tls.ja4)
+            line.string("ja3", tls.ja3)
         }
         log.endLine(line)
     }
@@ -64,5 +65,16 @@ extension Journey {
             writer.write(address)
             line.string(key, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(memory)[..<writer.count]))
         }
+    }
+}
+
+extension JSONLineWriter {
+    fileprivate mutating func string(_ key: StaticString, _ bytes: [UInt8]) {
+        string(key, bytes.span)
+    }
+
+    /// A member whose value is a range of the request's head; empty if it does not lie within it.
+    fileprivate mutating func string(_ key: StaticString, _ bytes: Span<UInt8>, _ range: ByteRange) {
+        string(key, bytes.extracting(range.end <= bytes.count ? range.range : 0..<0))
     }
 }

@@ -1,3 +1,5 @@
+import Origin
+import ConfigModel
 import Exchange
 import HTTPWire
 import NIOCore

@@ -1,3 +1,4 @@
+import Origin
 import ConfigModel
 import Exchange
 import HTTPWire
@@ -11,7 +12,7 @@ extension Journey {
                 writer.write("Martlet-Ray: ")
                 writer.write(identifier: ray)
                 writer.write("\r\n")
-                if !response.has(.date) { DateField.write(to: &writer) }
+                if !answer.head.has(.date) { DateField.write(to: &writer) }
             }
             if case .sticky(let name) = zone?.configuration.balance { writeStickyCookie(name, &lines) }
         }

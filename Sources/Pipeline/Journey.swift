@@ -1,10 +1,12 @@
+import Logging
+import Synchronization
 import ConfigModel
 package import Exchange
 package import HTTPWire
 import Limits
 package import NIOCore
 import Origin
-import Telemetry
+package import Telemetry
 
 /// The path of one request, on one screen.
 ///
@@ -17,7 +19,7 @@ import Telemetry
 ///
 /// The client's connection takes a journey from its loop's `JourneyDesk` with the first byte of a request, and gives it
 /// back by `finish()` when both the request and the response are over; nobody else ends a journey.
-package final class Journey: Exchange {
+package final class Journey: Exchange, OriginReceiver {
     let desk: JourneyDesk
     /// The configuration this request began with: it is served by that to its end.
     var serving: Serving
@@ -29,7 +31,7 @@ package final class Journey: Exchange {
     private var serverIndex = 0
     private var triedServers: UInt64 = 0
     private(set) var attempts = 0
-    private var link: OriginLink?
+    private var link: (any OriginLink)?
     private var acquisition: Acquisition?
     private var mayUseIdle = true
     private(set) var usedIdle = false
@@ -149,7 +151,7 @@ package final class Journey: Exchange {
     }
 
     /// The request goes out: its head, and what there is of its body.
-    private func forward(_ link: OriginLink) {
+    private func forward(_ link: any OriginLink) {
         guard let zone else { return fail(.internalError) }
         self.link = link
         usedIdle = link.isReused
@@ -221,66 +223,66 @@ package final class Journey: Exchange {
         client?.resumeRequestBody()
     }
 
-    package override func originWritable() {
+    package func originWritable() {
         guard isBodyPaused else { return }
         resumeBodyIfDrained()
     }
 
     // MARK: What the origin says
 
-    package override func originReady(_ link: OriginLink) {
+    package func originReady(_ link: any OriginLink) {
         acquisition = nil
         forward(link)
     }
 
-    package override func originUnavailable(_ failure: Failure) {
+    package func originUnavailable(_ failure: Failure) {
         acquisition = nil
         originFailed(failure)
     }
 
-    package override func originInterim(bytes: ByteBuffer) {
-        guard request.minorVersion == 1, response.status != 100 || request.expectsContinue else { return }
+    package func originInterim(bytes: ByteBuffer) {
+        guard request.minorVersion == 1, answer.head.status != 100 || request.expectsContinue else { return }
         loop.metrics.add(.interimResponses)
-        client?.respondInterim(response, bytes: bytes)
+        client?.respondInterim(answer.head, bytes: bytes)
     }
 
-    package override func originHead(bytes: ByteBuffer) {
+    package func originHead(bytes: ByteBuffer) {
         noteFirstByte()
         renderResponseFields()
-        client?.respond(response, bytes: bytes)
+        client?.respond(answer.head, bytes: bytes)
     }
 
-    package override func originBody(_ bytes: ByteBuffer) {
+    package func originBody(_ bytes: ByteBuffer) {
         if !isTunnel { responseBodyBytes &+= UInt64(bytes.readableBytes) }
         client?.respondBody(bytes)
     }
 
-    package override func originEnd(trailers: ByteBuffer?) {
+    package func originEnd(trailers: ByteBuffer?) {
         link = nil
         client?.respondEnd(trailers: trailers)
     }
 
-    package override func originFlush() {
+    package func originFlush() {
         client?.flush()
     }
 
-    package override func originSwitched(bytes: ByteBuffer) {
+    package func originSwitched(bytes: ByteBuffer) {
         noteFirstByte()
         isTunnel = true
         loop.metrics.add(.tunnelsOpened)
         loop.metrics.adjust(.tunnelsActive, by: 1)
         renderResponseFields()
-        client?.beginTunnel(response, bytes: bytes)
+        client?.beginTunnel(answer.head, bytes: bytes)
     }
 
     private func noteFirstByte() {
-        status = response.status
+        status = answer.head.status
         firstByteAt = MonotonicClock.nanoseconds()
         loop.metrics.observe(.originFirstByte, nanoseconds: firstByteAt &- sentAt)
         server?.health.noteSuccess()
     }
 
-    package override func originFailed(_ failure: Failure) {
+    package func originFailed(_ failure: Failure) {
         link = nil
         let isStale = failure == .originClosedEarly && usedIdle && status == 0
         if !isStale, failure.side == .origin { noteOriginFailure(failure) }
@@ -296,7 +298,7 @@ package final class Journey: Exchange {
         if server.health.noteFailure(now: MonotonicClock.nanoseconds()) {
             loop.metrics.add(.originEjections)
             desk.log.warning(
-                "origin ejected", metadata: ["origin": "\(server.name)", "last failure": "\(failure.rawValue)"])
+                "origin ejected", metadata: ["origin": "\(server.name)", "last failure": "\(failure.label)"])
         }
     }
 

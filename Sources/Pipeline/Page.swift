@@ -1,6 +1,7 @@
 import Exchange
 import HTTPWire
 import NIOCore
+import Telemetry
 
 /// A response made here rather than by an origin: an error page, a redirect, the answer where forwarding ends.
 struct Page {
@@ -38,8 +39,8 @@ extension Page {
         var body = ByteBuffer()
         if wantsJSON {
             body.writeString(
-                "{\"status\":\(failure.status),\"error\":\"\(failure.rawValue)\",\"message\":\"\(failure.explanation)\","
-                    + "\"side\":\"\(failure.side.rawValue)\",\"ray\":\"\(paddedRay)\"}\n")
+                "{\"status\":\(failure.status),\"error\":\"\(failure.label)\",\"message\":\"\(failure.explanation)\","
+                    + "\"side\":\"\(failure.side.label)\",\"ray\":\"\(paddedRay)\"}\n")
         } else {
             body.writeString(html(failure, ray: paddedRay))
         }
@@ -82,7 +83,7 @@ extension Page {
             <ol aria-label="Where it went wrong"><li\(mark(.client))>Client</li><li\(mark(.edge))>Edge</li>\
             <li\(mark(.origin))>Origin</li></ol>
             <p>\(failure.explanation)</p>
-            <p class="ray">Side: \(failure.side.rawValue) · Reason: <code>\(failure.rawValue)</code> · Ray: <code>\(ray)</code></p>
+            <p class="ray">Side: \(failure.side.label) · Reason: <code>\(failure.label)</code> · Ray: <code>\(ray)</code></p>
             </main>
             </html>
 

@@ -4,7 +4,7 @@ package import HTTPWire
 package import Logging
 import NIOCore
 package import Origin
-import Telemetry
+package import Telemetry
 
 /// One configuration, ready to serve: what a request pins when it begins. Immutable, shared by all event loops.
 package final class Serving: Sendable {
@@ -93,11 +93,14 @@ package final class ServedZone: Sendable {
     /// The zone's place in the metrics.
     let metricsIndex: Int
     let takesEveryHost: Bool
+    /// For the access log.
+    let nameBytes: [UInt8]
 
     init(configuration: Zone, balancer: Balancer, metricsIndex: Int) {
         self.configuration = configuration
         self.balancer = balancer
         self.metricsIndex = metricsIndex
+        self.nameBytes = Array(configuration.name.utf8)
         self.takesEveryHost = configuration.hostnames.contains("*")
     }
 

@@ -33,13 +33,13 @@ package struct JSONLineWriter: ~Copyable {
     package mutating func string(_ key: StaticString, _ value: UnsafeRawBufferPointer) {
         let overhead = JSONString.slackBytes + 2
         guard open(key, valueBytes: overhead) else { return }
-        // Whether everything escaped would still fit; if not, the value is cut shorter.
-        let fitting = (limit - cursor - overhead) / JSONString.expansionMax
-        let bytesMax = min(Limits.accessLogValueBytesMax, fitting)
+        let room = limit - cursor - overhead
         var whole = value
-        if value.count > bytesMax {
-            isCut = true
+        // Within the bound, and within the line even if every byte is escaped; else cut to both.
+        if value.count > Limits.accessLogValueBytesMax || value.count &* JSONString.expansionMax > room {
+            let bytesMax = min(Limits.accessLogValueBytesMax, room / JSONString.expansionMax)
             whole = JSONString.prefix(value, bytesMax: bytesMax)
+            isCut = true
         }
         put(UInt8(ascii: "\""))
         cursor = JSONString.write(whole, to: cursor)

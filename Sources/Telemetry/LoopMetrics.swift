@@ -72,14 +72,9 @@ package final class LoopMetrics {
         cells[cell &+ MetricCells.zoneBytesOut] &+= bytesOut
     }
 
-    /// Counts an error on the client's side.
-    @inlinable package func clientError(_ kind: ClientErrorKind) {
-        cells[MetricCells.clientErrors &+ kind.rawValue] &+= 1
-    }
-
-    /// Counts an error on an origin's side.
-    @inlinable package func originError(_ kind: OriginErrorKind) {
-        cells[MetricCells.originErrors &+ kind.rawValue] &+= 1
+    /// Counts why an exchange failed.
+    @inlinable package func failure(_ failure: Failure) {
+        cells[MetricCells.failures &+ failure.rawValue] &+= 1
     }
 
     /// Counts the end of a client connection. The gauges are the caller's to adjust.

@@ -1,8 +1,8 @@
 // Where each value lives in a loop's block of cells. Every table has a fixed place with room to grow, so that the hot
 // path adds at `constant + index`; a test asserts that no table outgrows its room.
 //
-//     0         96          144         192       224   240        320         832           1136
-//     counters  client err  origin err  closings  TLS   method·6   status 512  histograms    gauges 32   zones·8
+//     0         96                      192       224   240        320         832           1136
+//     counters  failures                closings  TLS   method·6   status 512  histograms    gauges 32   zones·8
 //
 // A zone takes one cache line: requests by status class (0 none or odd, 1xx … 5xx), bytes in, bytes out.
 
@@ -12,8 +12,7 @@ import Limits
 /// function call.
 package enum MetricCells {
     @inlinable static var counters: Int { 0 }
-    @inlinable static var clientErrors: Int { 96 }
-    @inlinable static var originErrors: Int { 144 }
+    @inlinable static var failures: Int { 96 }
     @inlinable static var closeReasons: Int { 192 }
     @inlinable static var handshakes: Int { 224 }
     @inlinable static var handshakeResultCount: Int { 4 }

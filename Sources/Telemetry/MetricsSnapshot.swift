@@ -37,15 +37,9 @@ package struct MetricsSnapshot: Sendable, Equatable {
     }
 
     /// How often this error was met.
-    package subscript(kind: ClientErrorKind) -> UInt64 {
-        get { cells[MetricCells.clientErrors + kind.rawValue] }
-        set { cells[MetricCells.clientErrors + kind.rawValue] = newValue }
-    }
-
-    /// How often this error was met.
-    package subscript(kind: OriginErrorKind) -> UInt64 {
-        get { cells[MetricCells.originErrors + kind.rawValue] }
-        set { cells[MetricCells.originErrors + kind.rawValue] = newValue }
+    package subscript(failure: Failure) -> UInt64 {
+        get { cells[MetricCells.failures + failure.rawValue] }
+        set { cells[MetricCells.failures + failure.rawValue] = newValue }
     }
 
     /// How many connections ended so.

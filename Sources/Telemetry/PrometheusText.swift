@@ -56,13 +56,11 @@ package enum PrometheusText {
     }
 
     private static func renderKinds(_ snapshot: MetricsSnapshot, into page: inout PrometheusPage) {
-        page.header("martlet_client_errors_total", "Errors on the client's side, by kind.", type: "counter")
-        for kind in ClientErrorKind.allCases {
-            page.sample("martlet_client_errors_total", [("kind", kind.label.description)], snapshot[kind])
-        }
-        page.header("martlet_origin_errors_total", "Errors on an origin's side, by kind.", type: "counter")
-        for kind in OriginErrorKind.allCases {
-            page.sample("martlet_origin_errors_total", [("kind", kind.label.description)], snapshot[kind])
+        page.header("martlet_errors_total", "Exchanges that failed, by kind and by whose side it was.", type: "counter")
+        for failure in Failure.allCases {
+            page.sample(
+                "martlet_errors_total",
+                [("kind", failure.label.description), ("side", failure.side.label.description)], snapshot[failure])
         }
         let closed: StaticString = "martlet_client_connections_closed_total"
         page.header(closed, "Client connections closed, by reason.", type: "counter")

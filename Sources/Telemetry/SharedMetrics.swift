@@ -23,9 +23,9 @@ package final class SharedMetrics: Sendable {
         state.withLock { $0[gauge] = value }
     }
 
-    /// Counts an error on an origin's side.
-    package func originError(_ kind: OriginErrorKind) {
-        state.withLock { $0[kind] &+= 1 }
+    /// Counts why an exchange failed.
+    package func failure(_ failure: Failure) {
+        state.withLock { $0[failure] += 1 }
     }
 
     /// Counts one duration.

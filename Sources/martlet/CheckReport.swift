@@ -35,8 +35,8 @@ enum CertificateCheck {
         configuration.zones.flatMap { zone -> [ConfigurationProblem] in
             guard let files = zone.tls else { return [] }
             do {
-                let loaded = try CertificateFile.load(files, zone: zone.name, hostnames: zone.hostnames)
-                return loaded.warnings.map { problem(.warning, "\($0)", file) }
+                let loaded = try LoadedCertificate.load(files)
+                return loaded.warnings(zone: zone.name, path: files.certificate, hostnames: zone.hostnames).map { problem(.warning, "\($0)", file) }
             } catch {
                 return [problem(.error, "\(error)", file)]
             }

@@ -107,7 +107,8 @@ final class EdgeProcess {
         await edge.drain()
         let timeout = edge.configuration.timeouts.drain
         let start = MonotonicClock.nanoseconds()
-        log.notice("draining", metadata: ["connections": "\(await edge.openConnections())", "at most ms": "\(timeout)"])
+        let open = await edge.openConnections()
+        log.notice("draining", metadata: ["connections": "\(open)", "at most ms": "\(timeout)"])
         for await event in signals.events {
             if case .signal = event { break }
             let elapsed = (MonotonicClock.nanoseconds() - start) / 1_000_000

@@ -25,8 +25,9 @@ enum Successor {
     /// True: it serves, and this process should leave. False: it failed, which the log tells, and all stays as it was.
     static func start(_ sockets: SocketHandover, log: Logger) async -> Bool {
         var ends: [CInt] = [0, 0]
-        guard pipe2(&ends, O_CLOEXEC) == 0 else { return false }
+        guard pipe(&ends) == 0 else { return false }
         let (reading, writing) = (ends[0], ends[1])
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         defer { close(reading) }
         let spawned = spawn(sockets, readyDescriptor: writing)
         close(writing)

@@ -252,7 +252,8 @@ import Testing
         #expect(truncate(large, Limits.configurationFileBytesMax + 1) == 0)
         #expect(
             problems(large) == [
-                "\(large): error: expected a file of at most 64MiB, found a larger one\n      help: is this the right file?"
+                "\(large): error: expected a file of at most 64MiB, found a larger one\n"
+                    + "      help: is this the right file?"
             ])
     }
 }

@@ -59,7 +59,12 @@ import Testing
                 limits: \(mapping(.zoneLimits))
                 pool: \(mapping(.pool))
                 health: \(mapping(.health))
-                origins: [{ url: "https://o.test", weight: 1, backup: false, resolve_every: 30s, tls: { verify: true } }]
+                origins:
+                  url: https://o.test
+                  weight: 1
+                  backup: false
+                  resolve_every: 30s
+                  tls: { verify: true }
             """
         let least = """
             listen: { https: "*:1" }
@@ -87,6 +92,7 @@ import Testing
     @Test func rangesAreWhatTheReferenceSays() {
         func duration(_ milliseconds: Int) -> String { DurationText.text(milliseconds: milliseconds) }
         func size(_ bytes: Int) -> String { SizeText.text(bytes: UInt64(bytes)) }
+        let buffer = Limits.accessLogBufferBytesRange
         let timeouts = Limits.timeoutMillisecondsRange
         let facts = [
             "between \(duration(timeouts.lowerBound)) and \(duration(timeouts.upperBound)).",
@@ -94,7 +100,7 @@ import Testing
             "\(Limits.eventLoopCountRange.lowerBound) to \(Limits.eventLoopCountRange.upperBound). `auto`",
             "at most \(Limits.zonesMax).", "At most \(Limits.hostnamesPerZoneMax).",
             "1 to \(Limits.originsPerZoneMax).",
-            "\(size(Limits.accessLogBufferBytesRange.lowerBound)) to \(size(Limits.accessLogBufferBytesRange.upperBound)).",
+            "\(size(buffer.lowerBound)) to \(size(buffer.upperBound)).",
             "\(size(Limits.requestLineBytesRange.lowerBound)) to \(size(Limits.requestLineBytesRange.upperBound)).",
             "\(size(Limits.headBytesRange.lowerBound)) to \(size(Limits.headBytesRange.upperBound)).",
             "\(Limits.fieldCountRange.lowerBound) to \(Limits.fieldCountRange.upperBound).",

@@ -5,11 +5,11 @@ import Testing
 
 @Suite("ByteWriter")
 struct ByteWriterTests {
-    private static let numbers: [UInt64] = [
+    private static let samples: [UInt64] = [
         0, 1, 9, 10, 15, 16, 99, 100, 255, 256, 4095, 4096, 65_535, 1 << 32, UInt64(Int64.max), .max - 1, .max,
     ]
 
-    @Test("numbers", arguments: numbers)
+    @Test("numbers", arguments: samples)
     func numbers(_ number: UInt64) {
         #expect(String(bytes: written(20) { $0.write(decimal: number) }) == String(number))
         #expect(String(bytes: written(16) { $0.write(hex: number) }) == String(number, radix: 16))
@@ -19,7 +19,8 @@ struct ByteWriterTests {
 
     @Test("fields and literals")
     func fields() throws {
-        let input = RequestOutcome("GET / HTTP/1.1\r\nHost: a\r\nX-A:  b c \r\nConnection: X-B\r\nX-B: d\r\nX-C:\r\n\r\n")
+        let input = RequestOutcome(
+            "GET / HTTP/1.1\r\nHost: a\r\nX-A:  b c \r\nConnection: X-B\r\nX-B: d\r\nX-C:\r\n\r\n")
         let head = try #require(input.head)
         let value: [UInt8] = [0x31, 0x32]
         let output = written(256) { writer in

@@ -104,9 +104,12 @@ struct ChunkedDecoderTests {
 
     @Test("what must not come in a trailer is left out")
     func trailers() throws {
-        let text = "0\r\nX-Sum: 1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nHost: evil\r\nAuthorization: x\r\n"
-            + "Cookie: a\r\nSet-Cookie: a\r\nContent-Type: x\r\nContent-Encoding: x\r\nCache-Control: x\r\nX-Forwarded-For: 1\r\n"
-            + "X-Forwarded-New: 1\r\nCF-Ray: 1\r\nMartlet-Ray: 1\r\nMartlet-New: 1\r\nConnection: x\r\nTrailer: x\r\nVary: x\r\n"
+        let text =
+            "0\r\nX-Sum: 1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nHost: evil\r\nAuthorization: x\r\n"
+            + "Cookie: a\r\nSet-Cookie: a\r\n"
+            + "Content-Type: x\r\nContent-Encoding: x\r\nCache-Control: x\r\nX-Forwarded-For: 1\r\n"
+            + "X-Forwarded-New: 1\r\nCF-Ray: 1\r\n"
+            + "Martlet-Ray: 1\r\nMartlet-New: 1\r\nConnection: x\r\nTrailer: x\r\nVary: x\r\n"
             + "Location: x\r\nExpect: 100-continue\r\nRange: x\r\nETag: \"a\"\r\nDate: now\r\ngrpc-status: 0\r\n\r\n"
         guard case .complete(let decoded) = decode(text) else {
             Issue.record("\(decode(text))")
@@ -171,7 +174,9 @@ struct ChunkedDecoderTests {
         var body: [UInt8] = []
         for size in [1, 9, 10, 15, 16, 255, 256, 4095, 4096] {
             let data = (0..<size).map { UInt8(truncatingIfNeeded: $0) }
-            encoded += written(8) { $0.write(chunkSize: UInt64(size)) } + data + written(2) { $0.write(ChunkedCoding.chunkEnd) }
+            encoded +=
+                written(8) { $0.write(chunkSize: UInt64(size)) } + data
+                + written(2) { $0.write(ChunkedCoding.chunkEnd) }
             body += data
         }
         encoded += written(5) { $0.write(ChunkedCoding.end) }

@@ -101,7 +101,8 @@ struct Mutator {
     }
 
     private static let fragments: [[UInt8]] = [
-        "\r\n", "\n", "\r", "\r\n\r\n", " ", "\t", ":", ",", ";", "\0", "\u{7F}", "0", "chunked", "HTTP/1.1", "Host: a\r\n",
+        "\r\n", "\n", "\r", "\r\n\r\n", " ", "\t", ":", ",", ";", "\0", "\u{7F}", "0", "chunked", "HTTP/1.1",
+        "Host: a\r\n",
         "Content-Length: 1\r\n", "Transfer-Encoding: chunked\r\n", "Connection: close\r\n", "http://", "*", "[::]", "@",
     ].map { Array($0.utf8) }
 

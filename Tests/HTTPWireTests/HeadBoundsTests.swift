@@ -73,7 +73,8 @@ struct HeadBoundsTests {
 
     @Test("one parser and one head serve pipelined requests and keep nothing of the one before")
     func pipelined() throws {
-        let first = "POST http://a:81/x?y HTTP/1.1\r\nHost: a:81\r\nConnection: close, upgrade\r\nUpgrade: u\r\n"
+        let first =
+            "POST http://a:81/x?y HTTP/1.1\r\nHost: a:81\r\nConnection: close, upgrade\r\nUpgrade: u\r\n"
             + "TE: trailers\r\nExpect: 100-continue\r\nContent-Length: 7\r\n\r\n"
         let second = "GET / HTTP/1.0\r\n\r\n"
         let bytes = (first + second).latin1

@@ -95,9 +95,11 @@ struct RequestConnectionTests {
         "how long it lasts",
         arguments: [
             ("", "1.1", true), ("Connection: keep-alive\r\n", "1.1", true), ("Connection: close\r\n", "1.1", false),
-            ("Connection: x, CLOSE\r\n", "1.1", false), ("Connection: keep-alive\r\nConnection: close\r\n", "1.1", false),
+            ("Connection: x, CLOSE\r\n", "1.1", false),
+            ("Connection: keep-alive\r\nConnection: close\r\n", "1.1", false),
             ("Connection: closed\r\n", "1.1", true), ("Connection:\r\n", "1.1", true),
-            ("Proxy-Connection: close\r\n", "1.1", true), ("", "1.0", false), ("Connection: Keep-Alive\r\n", "1.0", true),
+            ("Proxy-Connection: close\r\n", "1.1", true), ("", "1.0", false),
+            ("Connection: Keep-Alive\r\n", "1.0", true),
             ("Connection: keep-alive, close\r\n", "1.0", false), ("Keep-Alive: timeout=5\r\n", "1.0", false),
         ])
     func persistence(_ fields: String, _ version: String, _ keepAlive: Bool) {
@@ -118,9 +120,11 @@ struct RequestConnectionTests {
 
     @Test("fields that Connection names are dropped, whichever case and order")
     func nominated() {
-        let outcome = get("x-secret: 1\r\nConnection: close, X-SECRET ,, other\r\nX-Secret: 2\r\nOther: 3\r\nThird: 4\r\n")
+        let outcome = get(
+            "x-secret: 1\r\nConnection: close, X-SECRET ,, other\r\nX-Secret: 2\r\nOther: 3\r\nThird: 4\r\n")
         #expect(outcome.forwarded == ["Third"])
-        let spread = get("Connection: a\r\nA: 1\r\nB: 2\r\nConnection: b\r\nTrailer: x\r\nConnection: trailer\r\nAb: 3\r\n")
+        let spread = get(
+            "Connection: a\r\nA: 1\r\nB: 2\r\nConnection: b\r\nTrailer: x\r\nConnection: trailer\r\nAb: 3\r\n")
         #expect(spread.forwarded == ["Ab"])
     }
 
@@ -140,7 +144,8 @@ struct RequestConnectionTests {
 
     @Test("Connection cannot take away Host or the framing")
     func framingStays() {
-        let outcome = RequestOutcome("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nConnection: Host, Content-Length\r\n\r\n")
+        let outcome = RequestOutcome(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nConnection: Host, Content-Length\r\n\r\n")
         #expect(outcome.text(outcome.head?.host) == "a")
         #expect(outcome.head?.framing == .length(5))
         let chunked = RequestOutcome(
@@ -201,7 +206,8 @@ struct RequestConnectionTests {
     @Test(
         "trailers are wanted by TE",
         arguments: [
-            ("", false), ("TE: trailers\r\n", true), ("TE: gzip;q=0.5, Trailers\r\n", true), ("TE: trailersx\r\n", false),
+            ("", false), ("TE: trailers\r\n", true), ("TE: gzip;q=0.5, Trailers\r\n", true),
+            ("TE: trailersx\r\n", false),
             ("TE:\r\n", false), ("TE: gzip\r\nTE: trailers\r\n", true),
         ])
     func trailers(_ fields: String, _ wants: Bool) {

@@ -19,7 +19,8 @@ struct ResponseRuleTests {
         arguments: [
             Accepted(text: "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", framing: .length(5), length: 5),
             Accepted(text: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", framing: .length(0), length: 0),
-            Accepted(text: "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n", framing: .length(5), length: 5),
+            Accepted(
+                text: "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n", framing: .length(5), length: 5),
             Accepted(text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n", framing: .chunked),
             Accepted(text: "HTTP/1.1 200 OK\r\n", framing: .untilClose, keepAlive: false),
             Accepted(text: "HTTP/1.1 205 Reset\r\nContent-Length: 0\r\n", framing: .length(0), length: 0),
@@ -30,12 +31,20 @@ struct ResponseRuleTests {
             Accepted(text: "HTTP/1.1 103 Early Hints\r\n", framing: .none),
             Accepted(text: "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", method: .head, framing: .none, length: 5),
             Accepted(text: "HTTP/1.1 200 OK\r\n", method: .head, framing: .none),
-            Accepted(text: "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", method: .connect, framing: .none, keepAlive: false, length: 5),
-            Accepted(text: "HTTP/1.1 407 No\r\nContent-Length: 5\r\n", method: .connect, framing: .length(5), length: 5),
-            Accepted(text: "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n", framing: .length(5), keepAlive: false, length: 5),
-            Accepted(text: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n", framing: .length(5), length: 5),
+            Accepted(
+                text: "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", method: .connect, framing: .none, keepAlive: false,
+                length: 5),
+            Accepted(
+                text: "HTTP/1.1 407 No\r\nContent-Length: 5\r\n", method: .connect, framing: .length(5), length: 5),
+            Accepted(
+                text: "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n", framing: .length(5), keepAlive: false, length: 5),
+            Accepted(
+                text: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n", framing: .length(5),
+                length: 5),
             Accepted(text: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n", framing: .untilClose, keepAlive: false),
-            Accepted(text: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n", framing: .length(5), keepAlive: false, length: 5),
+            Accepted(
+                text: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n", framing: .length(5),
+                keepAlive: false, length: 5),
             Accepted(text: "HTTP/1.3 200 OK\r\nContent-Length: 5\r\n", framing: .length(5), length: 5),
         ])
     func accepted(_ accepted: Accepted) throws {
@@ -127,7 +136,9 @@ struct ResponseRuleTests {
     func dropped() {
         let outcome = ResponseOutcome(
             "HTTP/1.1 200 OK\r\nConnection: X-Internal, Set-Cookie, close\r\nX-Internal: 1\r\nSet-Cookie: a=b\r\n"
-                + "Keep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\nServer: x\r\nETag: \"a\"\r\n\r\n")
+                + "Keep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\n"
+                + "Content-Length: 0\r\nServer: x\r\nETag: \"a\"\r\n\r\n"
+        )
         #expect(outcome.forwarded == ["Set-Cookie", "Server", "ETag"])
     }
 

@@ -100,7 +100,8 @@ struct HeadReference {
             return "the method or the target lies outside"
         }
         let line = String(decoding: startLine, as: UTF8.self)
-        guard line.hasPrefix("\(method) \(target) HTTP/1."), line.utf8.count == method.utf8.count + target.utf8.count + 10
+        guard line.hasPrefix("\(method) \(target) HTTP/1."),
+            line.utf8.count == method.utf8.count + target.utf8.count + 10
         else { return "the request line is \(line)" }
         guard target.utf8.allSatisfy({ $0 > 32 && $0 < 127 && $0 != 35 }) else { return "the target is \(target)" }
         guard head.method == .other || "\(head.method.name)" == method else { return "\(method) was misread" }
@@ -110,7 +111,8 @@ struct HeadReference {
         guard head.framing == expected, head.contentLength == framing.length else { return "framing \(head.framing)" }
         let hosts = values("host")
         guard hosts.count == 1 || hosts.isEmpty && head.minorVersion == 0 else { return "\(hosts.count) hosts" }
-        guard let host = text(head.host), host.isEmpty == (hosts.isEmpty && !target.contains("://") && head.method != .connect)
+        guard let host = text(head.host),
+            host.isEmpty == (hosts.isEmpty && !target.contains("://") && head.method != .connect)
         else { return "the host is missing" }
         for byte in host.utf8 where ",@/\\%# \t\"".utf8.contains(byte) { return "the host is \(host)" }
         if let port = head.port, port == 0 { return "port 0" }
@@ -134,7 +136,8 @@ struct HeadReference {
     func compare(_ head: ResponseHead, answering method: Method) -> String? {
         if let violation = compare(head.fields) { return violation }
         let line = String(decoding: startLine, as: UTF8.self)
-        guard line.hasPrefix("HTTP/1."), line.dropFirst(9).hasPrefix("\(head.status)"), (100...599).contains(head.status)
+        guard line.hasPrefix("HTTP/1."), line.dropFirst(9).hasPrefix("\(head.status)"),
+            (100...599).contains(head.status)
         else { return "the status line is \(line)" }
         guard head.reason.end <= bytes.count else { return "the reason lies outside" }
         guard let framing = framing(oldVersion: head.minorVersion == 0) else { return "accepted contradictory framing" }

@@ -8,8 +8,7 @@ import Testing
     @Test func tablesStayInTheirRoom() {
         let tables: [(name: String, first: Int, count: Int)] = [
             ("counters", MetricCells.counters, Counter.allCases.count),
-            ("client errors", MetricCells.clientErrors, ClientErrorKind.allCases.count),
-            ("origin errors", MetricCells.originErrors, OriginErrorKind.allCases.count),
+            ("failures", MetricCells.failures, Failure.allCases.count),
             ("close reasons", MetricCells.closeReasons, CloseReason.allCases.count),
             ("handshakes", MetricCells.handshakes, TLSVersion.allCases.count * MetricCells.handshakeResultCount),
             ("methods", MetricCells.methods, MetricCells.methodCount * MetricCells.classCount),
@@ -34,11 +33,8 @@ import Testing
         let metrics = LoopMetrics()
         for (index, counter) in Counter.allCases.enumerated() { metrics.add(counter, UInt64(index + 1)) }
         for (index, gauge) in Gauge.allCases.enumerated() { metrics.set(gauge, to: -index) }
-        for kind in ClientErrorKind.allCases {
-            for _ in 0...kind.rawValue { metrics.clientError(kind) }
-        }
-        for kind in OriginErrorKind.allCases {
-            for _ in 0...kind.rawValue { metrics.originError(kind) }
+        for kind in Failure.allCases {
+            for _ in 0...kind.rawValue { metrics.failure(kind) }
         }
         for reason in CloseReason.allCases {
             for _ in 0...reason.rawValue { metrics.connectionClosed(reason) }
@@ -46,8 +42,7 @@ import Testing
         let snapshot = metrics.snapshot()
         for (index, counter) in Counter.allCases.enumerated() { #expect(snapshot[counter] == UInt64(index + 1)) }
         for (index, gauge) in Gauge.allCases.enumerated() { #expect(snapshot[gauge] == -index) }
-        for kind in ClientErrorKind.allCases { #expect(snapshot[kind] == UInt64(kind.rawValue + 1)) }
-        for kind in OriginErrorKind.allCases { #expect(snapshot[kind] == UInt64(kind.rawValue + 1)) }
+        for kind in Failure.allCases { #expect(snapshot[kind] == UInt64(kind.rawValue + 1)) }
         for reason in CloseReason.allCases { #expect(snapshot[reason] == UInt64(reason.rawValue + 1)) }
     }
 
@@ -116,7 +111,7 @@ import Testing
         shared.add(.configReloadsOK)
         shared.set(.zonesConfigured, to: 9)
         shared.adjust(.zonesConfigured, by: 1)
-        shared.originError(.dns)
+        shared.failure(.originName)
         second.tlsHandshake(.resumed, version: .v13)
         // In an order in which the shorter copy, without zones, comes first.
         var merged = shared.snapshot()
@@ -129,7 +124,7 @@ import Testing
         #expect(merged.sum(.originConnect) == 81_000)
         #expect(merged[.configReloadsOK] == 1)
         #expect(merged[.zonesConfigured] == 10)
-        #expect(merged[.dns] == 1)
+        #expect(merged[Failure.originName] == 1)
         #expect(merged.tlsHandshakes(.resumed, version: .v13) == 1)
         #expect(merged.tlsHandshakes(.full, version: .v13) == 0)
     }

@@ -116,8 +116,7 @@ import Testing
     }
 
     @Test func kindsHaveDistinctLabels() {
-        #expect(Set(ClientErrorKind.allCases.map(\.label.description)).count == ClientErrorKind.allCases.count)
-        #expect(Set(OriginErrorKind.allCases.map(\.label.description)).count == OriginErrorKind.allCases.count)
+        #expect(Set(Failure.allCases.map(\.label.description)).count == Failure.allCases.count)
         #expect(Set(CloseReason.allCases.map(\.label.description)).count == CloseReason.allCases.count)
     }
 

@@ -79,8 +79,8 @@ struct CommandJourneys {
                     backup: true
                     host: "internal.example"
                     resolve_every: 30s
-                    health: { path: /healthz, every: 10s, timeout: 3s, healthy_after: 2, unhealthy_after: 3, expect: "200-399" }
-                    tls: { verify: true, ca: own-ca.pem, server_name: x.example, certificate: client.pem, key: client.key }
+                    health: { path: /healthz, every: 10s, timeout: 3s, healthy_after: 2, expect: 200 }
+                    tls: { verify: true, ca: own-ca.pem, server_name: x.test, certificate: client.pem, key: client.key }
                 balance: {hash: "header:X-User"}
                 health: "/healthz"
                 ejection: { failures: 5, for: 30s, slow_start: 10s }
@@ -109,7 +109,8 @@ struct CommandJourneys {
     }
 
     private static func zone(_ lines: String) -> String {
-        "listen: { http: \"127.0.0.1:18080\" }\nzones:\n  example.test:\n    origins: [\"http://127.0.0.1:8000\"]\n\(lines)\n"
+        "listen: { http: \"127.0.0.1:18080\" }\nzones:\n  example.test:\n"
+            + "    origins: [\"http://127.0.0.1:8000\"]\n\(lines)\n"
     }
 
     @Test(
@@ -138,7 +139,8 @@ struct CommandJourneys {
             Fault(
                 testDescription: "origin with a path",
                 text:
-                    "listen: { http: \"127.0.0.1:1\" }\nzones:\n  a.test:\n    origins:\n      - \"http://127.0.0.1:8000/path\"\n",
+                    "listen: { http: \"127.0.0.1:1\" }\nzones:\n  a.test:\n    origins:\n"
+                    + "      - \"http://127.0.0.1:8000/path\"\n",
                 line: 5, words: ["path"]),
             Fault(
                 testDescription: "host twice",
@@ -209,7 +211,8 @@ struct CommandJourneys {
         defer { stage.strike() }
         let other = try stage.origin()
         let file = try stage.write(
-            "listen: { http: \"127.0.0.1:\(other.port)\" }\nadmin: \"off\"\nzones:\n  \"*\": { origins: [\"http://127.0.0.1:1\"] }\n",
+            "listen: { http: \"127.0.0.1:\(other.port)\" }\nadmin: \"off\"\n"
+                + "zones:\n  \"*\": { origins: [\"http://127.0.0.1:1\"] }\n",
             to: "martlet.yaml")
         let (status, text) = try martlet(stage, "up", "-c", file.path)
         #expect((status ?? 0) > 0, "exit \(status.map(String.init) ?? "none")")

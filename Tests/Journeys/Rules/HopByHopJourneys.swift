@@ -91,7 +91,7 @@ struct HopByHopJourneys {
         }
         let edge = try stage.edge([origin.url])
         let answer = try edge.exchange(
-            "POST / HTTP/1.1\r\nHost: example.test\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n"
+            request("POST /", "Connection: TE", "TE: trailers", "Transfer-Encoding: chunked", "Trailer: X-Sum")
                 + "5\r\nhello\r\n0\r\n\(bad)X-Sum: 42\r\n\r\n")
         #expect(answer.text == "hello")
         #expect(answer.trailer("X-Sum") == "42")

@@ -197,3 +197,8 @@ extension Wire {
         }
     }
 }
+
+/// In a test's report: the head and the beginning of the body.
+extension Message: CustomStringConvertible {
+    var description: String { head + text.prefix(200) }
+}

@@ -94,7 +94,9 @@ final class ScriptedOrigin: @unchecked Sendable {
     var requests: [Message] { log.current.requests }
     var connectionCount: Int { log.withLock { $0.connections.count } }
     /// Requests whose target has this text in it.
-    func requests(to part: String) -> [Message] { requests.filter { $0.target.contains(part) } }
+    func requests(to part: String) -> [Message] {
+        requests.filter { Array($0.target.utf8).firstIndex(of: Array(part.utf8)) != nil }
+    }
     /// Everything received, by connection.
     var received: [[UInt8]] { log.withLock { $0.bytes } }
     /// Whether these bytes ever arrived here.

@@ -237,9 +237,14 @@ extension Array where Element == UInt8 {
     func firstIndex(of wanted: [UInt8], from start: Int = 0) -> Int? {
         guard let first = wanted.first, count >= wanted.count else { return nil }
         return withUnsafeBufferPointer { bytes in
+            guard let base = bytes.baseAddress else { return nil }
             var index = start
-            while index <= bytes.count - wanted.count {
-                if bytes[index] == first, bytes[index..<(index + wanted.count)].elementsEqual(wanted) { return index }
+            // memchr does the walking: a debug build would take seconds over what journeys send.
+            while index <= bytes.count - wanted.count,
+                let found = memchr(base + index, Int32(first), bytes.count - wanted.count - index + 1)
+            {
+                index = UnsafeRawPointer(found) - UnsafeRawPointer(base)
+                if memcmp(base + index, wanted, wanted.count) == 0 { return index }
                 index += 1
             }
             return nil

@@ -1,49 +1,93 @@
 /// Why an exchange could not be answered as asked: one row per reason.
 ///
-/// The raw value is the name that the error page, the access log and the metrics use, so that one word found in
-/// any of them leads to the others.
-package enum Failure: String, Error, Sendable, CaseIterable {
+/// `label` is the name that the error page, the access log and the metrics use, so that one word found in any of them
+/// leads to the others. The raw value is the place of its counter.
+package enum Failure: Int, Error, Sendable, CaseIterable {
     // The client's side.
-    case badRequest = "bad_request"
-    case requestLineTooLong = "request_line_too_long"
-    case headTooLarge = "head_too_large"
-    case notImplemented = "not_implemented"
-    case versionNotSupported = "version_not_supported"
-    case expectationFailed = "expectation_failed"
-    case connectRefused = "connect_not_allowed"
-    case headerTimeout = "header_timeout"
-    case bodyTimeout = "body_timeout"
-    case bodyTooSlow = "body_too_slow"
-    case bodyTooLarge = "body_too_large"
-    case badBody = "bad_body"
-    case unknownHost = "no_zone"
-    case misdirected = "misdirected"
-    case clientClosed = "client_closed"
-    case clientStalled = "client_stalled"
+    case badRequest
+    case requestLineTooLong
+    case headTooLarge
+    case notImplemented
+    case versionNotSupported
+    case expectationFailed
+    case connectRefused
+    case headerTimeout
+    case bodyTimeout
+    case bodyTooSlow
+    case bodyTooLarge
+    case badBody
+    case unknownHost
+    case misdirected
+    case clientClosed
+    case clientStalled
     // The edge's side.
-    case poolExhausted = "pool_exhausted"
-    case draining = "draining"
-    case internalError = "internal_error"
+    case poolExhausted
+    case draining
+    case internalError
     // The origin's side. The numbers in their comments are Cloudflare's 52x equivalents.
-    case noHealthyOrigin = "no_healthy_origin"  // 521
-    case originName = "origin_unresolved"  // 530
-    case originRefused = "origin_connect_refused"  // 521
-    case originUnreachable = "origin_unreachable"  // 523
-    case originConnectTimeout = "origin_connect_timeout"  // 522
-    case originHandshake = "origin_tls_handshake"  // 525
-    case originCertificate = "origin_tls_certificate"  // 526
-    case originFirstByteTimeout = "origin_first_byte_timeout"  // 524
-    case originIdleTimeout = "origin_idle_timeout"  // 524
-    case originClosedEarly = "origin_closed_early"  // 520
-    case originBadResponse = "origin_bad_response"  // 520
+    case noHealthyOrigin  // 521
+    case originName  // 530
+    case originRefused  // 521
+    case originUnreachable  // 523
+    case originConnectTimeout  // 522
+    case originHandshake  // 525
+    case originCertificate  // 526
+    case originFirstByteTimeout  // 524
+    case originIdleTimeout  // 524
+    case originClosedEarly  // 520
+    case originBadResponse  // 520
 }
 
 /// Who would have to act for the request to succeed.
-package enum FailureSide: String, Sendable {
+package enum FailureSide: Sendable {
     case client, edge, origin
+
+    package var label: StaticString {
+        switch self {
+        case .client: "client"
+        case .edge: "edge"
+        case .origin: "origin"
+        }
+    }
 }
 
 extension Failure {
+    /// The failure's name.
+    package var label: StaticString {
+        switch self {
+        case .badRequest: "bad_request"
+        case .requestLineTooLong: "request_line_too_long"
+        case .headTooLarge: "head_too_large"
+        case .notImplemented: "not_implemented"
+        case .versionNotSupported: "version_not_supported"
+        case .expectationFailed: "expectation_failed"
+        case .connectRefused: "connect_not_allowed"
+        case .headerTimeout: "header_timeout"
+        case .bodyTimeout: "body_timeout"
+        case .bodyTooSlow: "body_too_slow"
+        case .bodyTooLarge: "body_too_large"
+        case .badBody: "bad_body"
+        case .unknownHost: "no_zone"
+        case .misdirected: "misdirected"
+        case .clientClosed: "client_closed"
+        case .clientStalled: "client_stalled"
+        case .poolExhausted: "pool_exhausted"
+        case .draining: "draining"
+        case .internalError: "internal_error"
+        case .noHealthyOrigin: "no_healthy_origin"
+        case .originName: "origin_unresolved"
+        case .originRefused: "origin_connect_refused"
+        case .originUnreachable: "origin_unreachable"
+        case .originConnectTimeout: "origin_connect_timeout"
+        case .originHandshake: "origin_tls_handshake"
+        case .originCertificate: "origin_tls_certificate"
+        case .originFirstByteTimeout: "origin_first_byte_timeout"
+        case .originIdleTimeout: "origin_idle_timeout"
+        case .originClosedEarly: "origin_closed_early"
+        case .originBadResponse: "origin_bad_response"
+        }
+    }
+
     package var side: FailureSide {
         switch self {
         case .badRequest, .requestLineTooLong, .headTooLarge, .notImplemented, .versionNotSupported,
