@@ -71,7 +71,9 @@ final class SourceText {
         var lineCount = 0
         for index in text.utf8.indices where text.utf8[index] == 0x0A {
             lineCount += 1
-            if lineCount.isMultiple(of: SourceText.linesPerMilestone) { milestones.append(text.utf8.index(after: index)) }
+            if lineCount.isMultiple(of: SourceText.linesPerMilestone) {
+                milestones.append(text.utf8.index(after: index))
+            }
         }
         return milestones
     }
@@ -87,7 +89,7 @@ final class SourceText {
                     if matched == needle.count { return true }
                 } else {
                     // Of a longer run of hyphens, the last five count.
-                    matched = byte == UInt8(ascii: "-") ? min(matched, 5) : 0
+                    matched = byte == UInt8(ascii: "-") ? (matched == 5 ? 5 : 1) : 0
                 }
             }
             return false

@@ -111,9 +111,10 @@ struct HeadReference {
         guard head.framing == expected, head.contentLength == framing.length else { return "framing \(head.framing)" }
         let hosts = values("host")
         guard hosts.count == 1 || hosts.isEmpty && head.minorVersion == 0 else { return "\(hosts.count) hosts" }
-        guard let host = text(head.host),
-            host.isEmpty == (hosts.isEmpty && !target.contains("://") && head.method != .connect)
-        else { return "the host is missing" }
+        let hasAuthority = !target.hasPrefix("/") && target != "*"
+        guard let host = text(head.host), host.isEmpty == (hosts.isEmpty && !hasAuthority) else {
+            return "the host is missing"
+        }
         for byte in host.utf8 where ",@/\\%# \t\"".utf8.contains(byte) { return "the host is \(host)" }
         if let port = head.port, port == 0 { return "port 0" }
         let rebuilt: String? =

@@ -182,7 +182,7 @@ struct ConversationJourneys {
         let body = String(repeating: "0123456789abcdef", count: 3 << 16)
         let file = try stage.write(body, to: "body")
         let fetched = try stage.run(
-            "curl", "-sS", version, "-H", "Host: example.test", "--expect100-timeout", "30",
+            "curl", "-sS", version, "-H", "Host: example.test",
             "--data-binary", "@\(file.path)", "http://127.0.0.1:\(edge.httpPort)/upload")
         #expect(fetched.output == "took \(3 << 20)", "\(fetched.errors)")
     }

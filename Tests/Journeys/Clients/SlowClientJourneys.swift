@@ -207,6 +207,32 @@ struct SlowClientJourneys {
         #expect(bytes.isEmpty || bytes.hasPrefix("HTTP/1.1 400 "), "\(bytes)")
     }
 
+    @Test("An upload that the client resets is never whole at the origin, nor its connection used again")
+    func resetsUpload() throws {
+        let stage = try Stage()
+        defer { stage.strike() }
+        let (arrived, ended) = (Gate(), Gate())
+        let origin = try stage.origin { connection in
+            if connection.index > 0 {
+                _ = try connection.readRequest()
+                try connection.send(ok("fresh"))
+                return
+            }
+            var request = try connection.wire.readRequestHead()
+            arrived.open()
+            defer { ended.open() }
+            try connection.wire.readBody(of: &request)
+            try connection.send(ok("whole"))
+        }
+        let edge = try stage.edge([origin.url])
+        let client = try edge.client()
+        try client.send(request("POST /", "Transfer-Encoding: chunked") + "5\r\nhello\r\n")
+        #expect(arrived.pass())
+        client.reset()
+        #expect(ended.pass())
+        #expect(try edge.get("/").text == "fresh")
+    }
+
     @Test("A client that leaves in the middle of a download frees the origin")
     func leavesDuringDownload() throws {
         let stage = try Stage()

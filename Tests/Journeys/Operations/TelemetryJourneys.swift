@@ -183,6 +183,20 @@ struct TelemetryJourneys {
         #expect(edge.process.output.isEmpty, "standard output is the access log's")
     }
 
+    @Test("The process's own log is JSON when asked for")
+    func processLogFormat() throws {
+        let stage = try Stage()
+        defer { stage.strike() }
+        let origin = try stage.origin()
+        let edge = try stage.edge([origin.url], top: "log: { level: debug, format: json }")
+        _ = try edge.get("/")
+        let lines = edge.process.errors.split(separator: "\n").dropLast()
+        #expect(!lines.isEmpty)
+        for line in lines {
+            #expect((try? JSONSerialization.jsonObject(with: Data(line.utf8))) is [String: Any], "\(line)")
+        }
+    }
+
     @Test("The access log may go to standard output, or nowhere")
     func destinations() throws {
         let stage = try Stage()

@@ -175,6 +175,31 @@ struct AnswerShapeJourneys {
         #expect(answer.text == "final")
     }
 
+    @Test("A 100 that nobody waits for changes nothing")
+    func uninvitedContinue() throws {
+        let stage = try Stage()
+        defer { stage.strike() }
+        let (edge, _) = try edge(stage) { _ in "HTTP/1.1 100 Continue\r\n\r\n" + ok("final") }
+        let client = try edge.client()
+        for _ in 1...3 {
+            try client.send(request("GET /"))
+            #expect(try client.readAnswer().text == "final")
+        }
+    }
+
+    @Test("A body sent to HEAD all the same is nobody's answer")
+    func bodyBehindHead() throws {
+        let stage = try Stage()
+        defer { stage.strike() }
+        let (edge, _) = try edge(stage) { request in ok(request.method == "HEAD" ? ok("wrong") : "right") }
+        for _ in 1...3 {
+            let client = try edge.client()
+            try client.send(request("HEAD /"))
+            #expect([200, 502].contains(try client.readAnswer(to: "HEAD").status))
+            #expect(try edge.get("/after").text == "right")
+        }
+    }
+
     @Test("Trailers of an answer reach a client that takes them")
     func trailers() throws {
         let stage = try Stage()

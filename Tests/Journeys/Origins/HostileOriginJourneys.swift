@@ -154,7 +154,7 @@ struct HostileOriginJourneys {
         try client.send(request("GET /"))
         let head = try client.read(through: "\r\n\r\n").text
         #expect(head.hasPrefix("HTTP/1.1 200"))
-        _ = try client.receive()
+        if client.buffered.isEmpty { _ = try client.receive() }
         reached.open()
         let rest = try client.readToEnd()
         // Chunked without its last chunk, fewer bytes than the length, or a reset: each tells the client.

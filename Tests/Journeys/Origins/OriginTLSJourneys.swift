@@ -96,6 +96,34 @@ struct OriginTLSJourneys {
         #expect((try edge.logged(ray: answer.ray)["error"] as? String)?.hasPrefix("origin_tls") == true)
     }
 
+    @Test("An end without TLS's own goodbye is a cut, not the end of a body")
+    func truncation() throws {
+        let stage = try Stage()
+        defer { stage.strike() }
+        let authority = try stage.authority("own")
+        let identity = try stage.certificate("127.0.0.1", by: authority, file: "origin")
+        let port = try Ports.pick()
+        // s_server sends what it reads; killed, it leaves the connection's end to the kernel.
+        let server = try stage.start(
+            [
+                "openssl", "s_server", "-quiet", "-accept", "127.0.0.1:\(port)", "-cert", identity.certificate, "-key",
+                identity.key,
+            ], hasInput: true)
+        #expect(eventually { !Listening.isFree(port: port) })
+        let edge = try stage.edge(["{url: \"https://127.0.0.1:\(port)\", tls: { ca: own-ca.pem }}"], "attempts: 1")
+        let client = try edge.client()
+        try client.send(request("GET /"))
+        // What it writes before a connection is there would be lost, so the request is waited for.
+        #expect(eventually { server.output.contains("GET / HTTP/1.1") })
+        server.write("HTTP/1.1 200 OK\r\n\r\nhalf of it")
+        let head = try client.read(through: "\r\n\r\n").text
+        #expect(head.hasPrefix("HTTP/1.1 200"))
+        if client.buffered.isEmpty { _ = try client.receive() }
+        server.signal(9)
+        let (bytes, inOrder) = try client.readToEnd()
+        #expect(!inOrder || !bytes.text.hasSuffix("0\r\n\r\n"), "\(head)\(bytes.text)")
+    }
+
     @Test("Pooled connections carry TLS once for many requests")
     func pooled() throws {
         let stage = try Stage()

@@ -49,9 +49,14 @@ struct EarlyReplyJourneys {
         try client.send(chunk + chunk + chunk + "0\r\n\r\n")
         let answer = try client.readAnswer()
         #expect(answer.status == 413)
-        #expect(answer.announcesClose)
-        #expect(try client.readToEnd().bytes.isEmpty)
-        #expect(origin.requests.isEmpty, "a body was whole at the origin")
+        // What is left of the body is drained, or the connection closes: never is it read as a request.
+        if answer.announcesClose {
+            #expect(try client.readToEnd().bytes.isEmpty)
+        } else {
+            try client.send(request("GET /next"))
+            #expect(try client.readAnswer().status == 200)
+        }
+        #expect(origin.requests(to: "/large").isEmpty, "a body was whole at the origin")
     }
 
     @Test("An origin that answers early is heard while the upload goes on, and its connection is not used again")

@@ -170,10 +170,35 @@ struct TunnelRuleJourneys {
             asking.replacing("PORT", with: "\(stage.origin.port)")
                 + "GET /\(mark) HTTP/1.1\r\nHost: example.test\r\n\r\n")
         let answer = try client.readAnswer()
-        #expect([400, 405, 501].contains(answer.status), "\(answer.head)")
+        #expect([400, 405, 421, 501].contains(answer.status), "\(answer.head)")
         #expect(try client.readToEnd().bytes.isEmpty)
         #expect(!stage.origin.saw("CONNECT"))
         #expect(!stage.origin.saw(mark))
+    }
+
+    @Test("An upgrade behind a pipelined request waits for its turn")
+    func pipelinedUpgrade() throws {
+        let stage = try Stage()
+        defer { stage.strike() }
+        let origin = try stage.origin { connection in
+            while true {
+                let request = try connection.readRequest()
+                if request.has("Upgrade") { break }
+                try connection.send(ok("plain"))
+            }
+            try connection.send(Self.switching)
+            while true {
+                let bytes = try connection.wire.readSome()
+                try connection.wire.send(bytes)
+            }
+        }
+        let edge = try stage.edge([origin.url])
+        let client = try edge.client()
+        try client.send(request("GET /first") + Self.upgrade)
+        #expect(try client.readAnswer().text == "plain")
+        #expect(try client.readAnswer().status == 101)
+        try client.send("frames")
+        #expect(try client.read(exactly: 6).text == "frames")
     }
 
     @Test("An upgrade request with a body sends it framed, then switches")

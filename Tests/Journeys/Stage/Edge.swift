@@ -60,12 +60,13 @@ final class Edge: @unchecked Sendable {
     /// The configuration file's name, unique in its stage.
     let fileName: String
 
-    init(_ configuration: EdgeConfiguration, on stage: Stage) throws {
+    /// - Parameter launcher: a command that the edge's own is handed to, such as a shell that lowers a limit first.
+    init(_ configuration: EdgeConfiguration, launcher: [String] = [], on stage: Stage) throws {
         self.configuration = configuration
         self.stage = stage
         fileName = stage.unique("martlet") + ".yaml"
         let file = try stage.write(configuration.text, to: fileName)
-        process = try stage.start([Self.binary(), "up", "-c", file.path])
+        process = try stage.start(launcher + [Self.binary(), "up", "-c", file.path])
     }
 
     /// `MARTLET_BINARY`, else the `martlet` that was built beside these tests.

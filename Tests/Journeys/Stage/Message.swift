@@ -28,7 +28,7 @@ struct Message: Sendable {
     /// The head's text taken apart.
     init(head: String) throws {
         self.head = head
-        var lines = head.components(separatedByCRLF: true)
+        var lines = head.componentsSeparatedByCRLF()
         guard !lines.isEmpty else { throw WireFailure.malformed(head) }
         startLine = lines.removeFirst()
         fields = try lines.map(Self.field)
@@ -78,18 +78,15 @@ struct Message: Sendable {
 
 extension String {
     /// Lines between CRLFs. A bare LF stays inside its line, where a comparison will trip over it.
-    func components(separatedByCRLF dropsEmpty: Bool) -> [String] {
+    func componentsSeparatedByCRLF() -> [String] {
+        var rest = Array(utf8)
         var lines: [String] = []
-        var line: [UInt8] = []
-        for byte in utf8 {
-            line.append(byte)
-            if line.suffix(2) == [13, 10] {
-                lines.append(line.dropLast(2).map { $0 }.text)
-                line = []
-            }
+        while let end = rest.firstIndex(of: [13, 10]) {
+            lines.append(Array(rest[..<end]).text)
+            rest.removeFirst(end + 2)
         }
-        if !line.isEmpty { lines.append(line.text) }
-        return dropsEmpty ? lines.filter { !$0.isEmpty } : lines
+        lines.append(rest.text)
+        return lines.filter { !$0.isEmpty }
     }
 }
 
