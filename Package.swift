@@ -78,6 +78,11 @@ let package = Package(
         ),
         .target(name: "Limits"),
         .target(name: "CLinux"),
+        // Tests mirror the rooms; Journeys start the real binary.
+        .testTarget(name: "HTTPWireTests", dependencies: ["HTTPWire", "Limits"]),
+        .testTarget(name: "ConfigModelTests", dependencies: ["ConfigModel", "Limits"]),
+        .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "Limits", logging]),
+        .testTarget(name: "ConnectionWireTests", dependencies: ["ConnectionWire", "Limits"]),
     ],
     swiftLanguageModes: [.v6]
 )

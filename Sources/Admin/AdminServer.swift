@@ -79,15 +79,11 @@ private final class AdminConnection: ChannelInboundHandler {
         guard !isAnswering else { return }
         var bytes = unwrapInboundIn(data)
         inbound.writeBuffer(&bytes)
+        let received = inbound
         do {
-            let progress = try inbound.readableBytesSpan.withUnsafeBytes { raw in
-                try parser.parse(raw.bindMemory(to: UInt8.self).span, into: &request)
-            }
-            guard case .complete = progress else { return }
-        } catch let error as WireError {
-            return answer(AdminServer.Answer(status: error.status, text: "\(error)"), hasBody: true, context)
+            guard case .complete = try parser.parse(received.readableBytesUInt8Span, into: &request) else { return }
         } catch {
-            return context.close(promise: nil)
+            return answer(AdminServer.Answer(status: error.status, text: "\(error)"), hasBody: true, context)
         }
         respond(context)
     }

@@ -1,5 +1,5 @@
 package import ConfigModel
-internal import Crypto
+import Crypto
 package import FoundationEssentials
 import Limits
 import NIOSSL

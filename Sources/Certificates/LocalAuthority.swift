@@ -1,5 +1,5 @@
-internal import ConfigModel
-internal import Crypto
+import ConfigModel
+import Crypto
 package import FoundationEssentials
 import Limits
 import SwiftASN1

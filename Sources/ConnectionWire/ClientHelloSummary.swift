@@ -1,4 +1,4 @@
-internal import Crypto
+import Crypto
 
 /// What a ClientHello says about the software that sent it, copied out of the connection's bytes: one allocation of
 /// a few hundred bytes. The fingerprints are computed when asked for.

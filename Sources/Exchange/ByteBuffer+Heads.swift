@@ -27,7 +27,7 @@ extension ByteBuffer {
     package func withBytes<Result, Failure: Error>(
         _ body: (Span<UInt8>) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        try body(readableBytesSpan._unsafeView(as: UInt8.self))
+        try body(readableBytesUInt8Span)
     }
 }
 

@@ -146,6 +146,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         flags.remove(.isProcessing)
         if inbound.readableBytes == 0 { inbound = ByteBuffer() }
         updateReading()
+        if flags.contains(.inputEnded), request != .complete, request != .ignoring { settleInputEnd() }
     }
 
     /// One step on; false when it takes more bytes, or somebody else, to go on.
@@ -199,7 +200,10 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         requestsServed += 1
         let limit = desk.serving.configuration.limits.requestsPerConnection
         flags.remove(.closes)
-        if !journey.request.keepAlive || requestsServed >= limit || loop.isDraining { flags.insert(.closes) }
+        // Behind a CONNECT comes what its sender takes for a tunnel: none of that is a request.
+        if !journey.request.keepAlive || requestsServed >= limit || loop.isDraining || journey.request.method == .connect {
+            flags.insert(.closes)
+        }
         response = .waiting
         switch journey.request.framing {
         case .none, .length(0), .untilClose:
@@ -338,7 +342,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         journey = nil
         finished?.finish()
         response = .none
-        if flags.contains(.closes) || flags.contains(.inputEnded) { return close() }
+        if flags.contains(.closes) { return close() }
         request = .idle
         loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.idle)
         resumeRequestBody()
@@ -462,11 +466,14 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     /// The client sends nothing more. What it asked for it still gets; half a request gets nothing.
     private func inputEnded() {
         flags.insert(.inputEnded)
+        settleInputEnd()
+    }
+
+    /// Nothing more comes than what is here: what that does not complete never will be.
+    private func settleInputEnd() {
         switch request {
-        case .idle: closeNow()
-        case .complete, .ignoring:
-            flags.insert(.closes)
-            if response == .none { closeNow() }
+        case .idle: close()
+        case .complete, .ignoring: if response == .none { closeNow() }
         case .tunnel: journey?.tunnelInputEnded()
         case .head, .body, .chunkedBody, .draining, .drainingChunks:
             endJourney(because: .clientClosed)

@@ -11,6 +11,7 @@ package final class OriginHealth: Sendable {
     private let failuresInARow = Atomic<Int>(0)
     /// Monotonic nanoseconds until which the origin is left alone; 0: not ejected.
     private let ejectedUntil = Atomic<UInt64>(0)
+    private let wasEjected = Atomic<Bool>(false)
     /// Monotonic nanoseconds at which it last came back; 0: it never was away.
     private let returnedAt = Atomic<UInt64>(0)
 
@@ -37,9 +38,10 @@ package final class OriginHealth: Sendable {
         return max(26, Int(elapsed * 256 / whole))
     }
 
-    /// A request was answered.
-    package func noteSuccess() {
+    /// A request was answered. True: it is the first since the origin was ejected.
+    package func noteSuccess() -> Bool {
         if failuresInARow.load(ordering: .relaxed) != 0 { failuresInARow.store(0, ordering: .relaxed) }
+        return wasEjected.load(ordering: .relaxed) && wasEjected.exchange(false, ordering: .relaxed)
     }
 
     /// A request failed by the origin's doing. True: that was the one that ejects it.
@@ -48,6 +50,7 @@ package final class OriginHealth: Sendable {
         let count = failuresInARow.wrappingAdd(1, ordering: .relaxed).newValue
         guard count >= ejection.consecutiveFailures else { return false }
         failuresInARow.store(0, ordering: .relaxed)
+        wasEjected.store(true, ordering: .relaxed)
         let alreadyEjected = ejectedUntil.load(ordering: .relaxed) > now
         ejectedUntil.store(now &+ UInt64(ejection.forMilliseconds) &* 1_000_000, ordering: .relaxed)
         return !alreadyEjected

@@ -206,6 +206,22 @@ extension Journey {
 
     // MARK: How it is framed
 
+    /// `Upgrade: h2c` would open a tunnel through which requests pass that no room here ever sees. RFC 9113 has
+    /// withdrawn it; the request goes on as HTTP/1.1.
+    func refuseHTTP2Upgrade() {
+        guard let protocols = request.upgrade else { return }
+        let namesHTTP2 = requestBytes.withBytes { bytes in
+            var list = ListMembers(protocols)
+            while let member = list.next(in: bytes) {
+                if bytes.hasPrefixIgnoringCase(member, "h2") || bytes.hasPrefixIgnoringCase(member, "http/2") {
+                    return true
+                }
+            }
+            return false
+        }
+        if namesHTTP2 { request.upgrade = nil }
+    }
+
     private func writeFraming(_ writer: inout ByteWriter, _ bytes: Span<UInt8>) {
         switch request.framing {
         case .length(let count): writer.write(field: "Content-Length", decimal: count)

@@ -110,6 +110,7 @@ package final class Journey: Exchange, OriginReceiver {
     private func admit() -> Step {
         guard let zone else { return .fail(.internalError) }
         if request.method == .connect { return .fail(.connectRefused) }
+        refuseHTTP2Upgrade()
         if let page = Page.whereForwardingEnds(self) { return .respond(page) }
         if zone.configuration.redirectToHTTPS, !isSecure { return .respond(.redirectToHTTPS(self)) }
         if case .length(let count) = request.framing, let most = zone.configuration.bodyBytesMax, count > most {
@@ -279,7 +280,7 @@ package final class Journey: Exchange, OriginReceiver {
         status = answer.head.status
         firstByteAt = MonotonicClock.nanoseconds()
         loop.metrics.observe(.originFirstByte, nanoseconds: firstByteAt &- sentAt)
-        server?.health.noteSuccess()
+        if server?.health.noteSuccess() == true { loop.metrics.add(.originReadmissions) }
     }
 
     package func originFailed(_ failure: Failure) {

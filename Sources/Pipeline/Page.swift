@@ -92,10 +92,49 @@ extension Page {
 }
 
 extension Journey {
-    /// Whether Accept asks for JSON and not for HTML (RFC 9110, section 12.5.1; qualities are not weighed).
+    /// Whether Accept prefers JSON to HTML (RFC 9110, section 12.5.1). Where both are as welcome, it is JSON for who
+    /// names JSON and not HTML.
     fileprivate var prefersJSON: Bool {
-        guard let accept = request.first(.accept), let value = text(accept)?.lowercased() else { return false }
-        return value.contains("json") && !value.contains("text/html")
+        guard let accept = request.first(.accept), let value = text(accept) else { return false }
+        let json = AcceptedQuality(of: "application/json", in: value)
+        let html = AcceptedQuality(of: "text/html", in: value)
+        return json.quality == html.quality ? json.isNamed && !html.isNamed : json.quality > html.quality
+    }
+}
+
+/// How welcome a media type is by an Accept field: the quality of the most specific range that covers it.
+private struct AcceptedQuality {
+    /// 0 to 1000.
+    var quality = 0
+    /// Whether the type itself is named, not only a range that covers it.
+    var isNamed = false
+
+    init(of type: String, in accept: String) {
+        let family = type.prefix { $0 != "/" } + "/*"
+        var specificity = 0
+        for member in accept.lowercased().split(separator: ",") {
+            let parts = member.split(separator: ";").map { $0.trimming(while: \.isWhitespace) }
+            guard let range = parts.first else { continue }
+            let rank = range == type ? 3 : range == family ? 2 : range == "*/*" ? 1 : 0
+            guard rank > specificity else { continue }
+            specificity = rank
+            quality = parts.dropFirst().first { $0.hasPrefix("q=") }.map { Self.thousandths($0.dropFirst(2)) } ?? 1000
+        }
+        isNamed = specificity == 3
+    }
+
+    /// `0.5` as 500; what is no number counts as 0.
+    private static func thousandths(_ text: Substring) -> Int {
+        guard let value = Double(String(text)), value.isFinite else { return 0 }
+        return Int(min(max(value, 0), 1) * 1000)
+    }
+}
+
+extension Substring {
+    fileprivate func trimming(while isBlank: (Character) -> Bool) -> Substring {
+        var rest = drop(while: isBlank)
+        while let last = rest.last, isBlank(last) { rest.removeLast() }
+        return rest
     }
 }
 

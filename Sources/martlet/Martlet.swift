@@ -1,9 +1,24 @@
 import ArgumentParser
 import ConfigModel
+import Dispatch
 import Glibc
 
-/// The command line: what there is to run, and nothing of how it works.
+/// Where the process begins: on its only thread, before anything asynchronous.
 @main
+enum Program {
+    static func main() {
+        SignalWatch.block()
+        // The main thread waits here for good; commands run on others and end the process themselves.
+        let forever = DispatchSemaphore(value: 0)
+        Task.detached {
+            await Martlet.main()
+            exit(0)
+        }
+        forever.wait()
+    }
+}
+
+/// The command line: what there is to run, and nothing of how it works.
 struct Martlet: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "martlet",

@@ -4,7 +4,7 @@ import Limits
 /// The operator's signals and a slow clock, as one stream of events.
 ///
 /// The signals are blocked for the whole process and taken by one thread that waits for them: no handler runs in the
-/// middle of anything. Made before any other thread is, for those inherit what is blocked.
+/// middle of anything. `block()` comes before any other thread does, for those inherit what is blocked.
 final class SignalWatch: Sendable {
     enum Event: Sendable {
         case signal(Int32)
@@ -15,12 +15,21 @@ final class SignalWatch: Sendable {
     let events: AsyncStream<Event>
     static let watched = [SIGHUP, SIGINT, SIGTERM, SIGUSR2]
 
-    init() {
+    /// On the main thread, while it is the only one: the kernel gives a signal to any thread that does not block it.
+    static func block() {
         signal(SIGPIPE, SIG_IGN)
+        var set = watchedSet
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
+    fileprivate static var watchedSet: sigset_t {
         var set = sigset_t()
         sigemptyset(&set)
-        for number in Self.watched { sigaddset(&set, number) }
-        pthread_sigmask(SIG_BLOCK, &set, nil)
+        for number in watched { sigaddset(&set, number) }
+        return set
+    }
+
+    init() {
         let (stream, continuation) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .bufferingNewest(64))
         events = stream
         Self.start { set in
@@ -44,9 +53,7 @@ final class SignalWatch: Sendable {
             { argument in
                 guard let argument else { return nil }
                 let box = Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
-                var set = sigset_t()
-                sigemptyset(&set)
-                for number in SignalWatch.watched { sigaddset(&set, number) }
+                let set = SignalWatch.watchedSet
                 while true { box.body(set) }
             }, argument)
         pthread_detach(thread)
