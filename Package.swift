@@ -82,7 +82,20 @@ let package = Package(
         .testTarget(name: "HTTPWireTests", dependencies: ["HTTPWire", "Limits"]),
         .testTarget(name: "ConfigModelTests", dependencies: ["ConfigModel", "Limits"]),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "Limits", logging]),
-        .testTarget(name: "ConnectionWireTests", dependencies: ["ConnectionWire", "Limits"]),
+        .testTarget(
+            name: "ConnectionWireTests",
+            dependencies: ["ConnectionWire", "Limits", .product(name: "Crypto", package: "swift-crypto")]
+        ),
+        .testTarget(
+            name: "CertificatesTests",
+            dependencies: [
+                "Certificates", "ConnectionWire", "ConfigModel", "Limits", nioCore, nioPosix, nioSSL,
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ]
+        ),
+        .testTarget(name: "Journeys"),
     ],
     swiftLanguageModes: [.v6]
 )

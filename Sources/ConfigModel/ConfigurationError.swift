@@ -49,6 +49,14 @@ package struct ConfigurationProblem: Error, Sendable, Equatable {
     }
 }
 
+extension ConfigurationProblem {
+    /// The same without the excerpt, for a log.
+    package var oneLine: String {
+        let place = line > 0 ? "\(file):\(line):\(column)" : file
+        return "\(place): \(severity.rawValue): \(message)" + (help.map { " (\($0))" } ?? "")
+    }
+}
+
 extension ConfigurationProblem: CustomStringConvertible {
     /// Several lines without a final line break.
     package var description: String {

@@ -114,7 +114,9 @@ extension IPAddress {
         var bytes: [UInt8] = range.range.map { text[$0] }
         if bytes.first == UInt8(ascii: "["), let close = bytes.firstIndex(of: UInt8(ascii: "]")) {
             bytes = Array(bytes[1..<close])
-        } else if bytes.filter({ $0 == UInt8(ascii: ":") }).count == 1, let colon = bytes.firstIndex(of: UInt8(ascii: ":")) {
+        } else if bytes.filter({ $0 == UInt8(ascii: ":") }).count == 1,
+            let colon = bytes.firstIndex(of: UInt8(ascii: ":"))
+        {
             bytes = Array(bytes[..<colon])
         }
         guard let address = try? SocketAddress(ipAddress: String(decoding: bytes, as: UTF8.self), port: 0) else {

@@ -39,9 +39,6 @@ extension ByteWriter {
 
     /// Writes 16 hex digits, leading zeros included.
     package mutating func write(identifier: UInt64) {
-        for shift in stride(from: UInt64(60), through: 0, by: -4) {
-            let digit = UInt8(truncatingIfNeeded: identifier >> shift) & 15
-            write(byte: digit < 10 ? 48 + digit : 87 + digit)
-        }
+        write(hex16: identifier)
     }
 }

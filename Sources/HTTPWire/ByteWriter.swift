@@ -83,6 +83,24 @@ package struct ByteWriter {
         }
     }
 
+    /// Writes `number` as 16 lower-case hexadecimal digits, leading zeros included.
+    package mutating func write(hex16 number: UInt64) {
+        guard let place = take(16) else { return }
+        place.storeBytes(of: Self.hexDigits(UInt32(truncatingIfNeeded: number >> 32)), as: UInt64.self)
+        place.storeBytes(of: Self.hexDigits(UInt32(truncatingIfNeeded: number)), toByteOffset: 8, as: UInt64.self)
+    }
+
+    /// Eight digits at once: each nibble is spread into a byte of its own, then all bytes become digits or letters.
+    private static func hexDigits(_ number: UInt32) -> UInt64 {
+        var spread = UInt64(number)
+        spread = (spread << 16 | spread) & 0x0000_ffff_0000_ffff
+        spread = (spread << 8 | spread) & 0x00ff_00ff_00ff_00ff
+        spread = (spread << 4 | spread) & 0x0f0f_0f0f_0f0f_0f0f
+        // 1 in the bytes whose nibble is above 9.
+        let letters = ((spread &+ 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101
+        return (spread &+ 0x3030_3030_3030_3030 &+ letters &* 39).bigEndian
+    }
+
     /// Writes `number` in lower-case hexadecimal, without leading zeros.
     package mutating func write(hex number: UInt64) {
         let digits = max(1, (67 &- number.leadingZeroBitCount) / 4)

@@ -11,6 +11,10 @@ struct ConnectionSetup: Sendable, Equatable {
     /// Puts into the pipeline what the connection begins with. On its event loop.
     func begin(_ channel: any Channel, _ listener: ListenerLoop) throws {
         let loop = listener.loop
+        guard !listener.isFull else {
+            loop.metrics.add(.clientConnectionsRefused)
+            return channel.close(promise: nil)
+        }
         loop.metrics.add(isSecure ? .clientConnectionsAcceptedHTTPS : .clientConnectionsAcceptedHTTP)
         listener.connectionOpened()
         let bound = NIOLoopBound(listener, eventLoop: channel.eventLoop)

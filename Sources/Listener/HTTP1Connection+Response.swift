@@ -122,7 +122,9 @@ extension HTTP1Connection {
             enqueue(bytes, context)
         case .started(.chunked):
             var frame = takePending()
-            frame.writeHead(capacity: ChunkedCoding.sizeLineBytesMax) { $0.write(chunkSize: UInt64(bytes.readableBytes)) }
+            frame.writeHead(capacity: ChunkedCoding.sizeLineBytesMax) {
+                $0.write(chunkSize: UInt64(bytes.readableBytes))
+            }
             pending = frame
             enqueue(bytes, context)
             frame = takePending()
@@ -197,6 +199,7 @@ extension HTTP1Connection {
     func abort() {
         guard let context else { return }
         flags.insert(.closes)
+        closes(because: .originFailed)
         writePending(context)
         context.flush()
         let framing = response
@@ -239,6 +242,7 @@ extension HTTP1Connection {
         }
         pending = out
         flags.insert([.needsFlush, .closes])
+        closes(because: .tunnelEnded)
         response = .started(.asIs)
         request = .tunnel
         loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.tunnel)

@@ -43,6 +43,8 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     /// Body bytes of the present window of the body timeout, or drained ones.
     var bodyBytesSeen = 0
     var flags = Flags.awaitsHandshake
+    /// Why the connection will have ended, for the metrics: the first reason stays.
+    private var closeReason: CloseReason?
 
     /// Where the request stands.
     enum RequestState: Equatable {
@@ -71,7 +73,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     enum Framing: Equatable { case none, asIs, chunked }
 
     struct Flags: OptionSet {
-        let rawValue: UInt8
+        let rawValue: UInt16
         static let awaitsHandshake = Flags(rawValue: 1)
         static let isProcessing = Flags(rawValue: 2)
         /// The present response is the last.
@@ -81,6 +83,8 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         static let readsOff = Flags(rawValue: 32)
         static let inputEnded = Flags(rawValue: 64)
         static let needsFlush = Flags(rawValue: 128)
+        /// Counted among the connections between two requests.
+        static let countedIdle = Flags(rawValue: 256)
     }
 
     init(desk: JourneyDesk, peer: IPAddress, tls: TLSFacts?, isSecure: Bool, acceptedAt: UInt64) {
@@ -106,6 +110,8 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         loop.deadlines.release(self)
         loop.metrics.adjust(.clientConnectionsActive, by: -1)
+        leaveIdle()
+        loop.metrics.connectionClosed(closeReason ?? .clientClosed)
         self.context = nil
     }
 
@@ -121,6 +127,24 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         self.journey = nil
         if response != .complete { journey.clientGone(reason) }
         journey.finish()
+    }
+
+    func closes(because reason: CloseReason) {
+        if closeReason == nil { closeReason = reason }
+    }
+
+    private func enterIdle() {
+        request = .idle
+        loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.idle)
+        guard !flags.contains(.countedIdle) else { return }
+        flags.insert(.countedIdle)
+        loop.metrics.adjust(.clientConnectionsIdle, by: 1)
+    }
+
+    private func leaveIdle() {
+        guard flags.contains(.countedIdle) else { return }
+        flags.remove(.countedIdle)
+        loop.metrics.adjust(.clientConnectionsIdle, by: -1)
     }
 
     // MARK: Bytes in
@@ -170,6 +194,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     }
 
     private func beginHead() -> Bool {
+        leaveIdle()
         let journey = desk.take()
         journey.peer = peer
         journey.isSecure = isSecure
@@ -201,7 +226,9 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         let limit = desk.serving.configuration.limits.requestsPerConnection
         flags.remove(.closes)
         // Behind a CONNECT comes what its sender takes for a tunnel: none of that is a request.
-        if !journey.request.keepAlive || requestsServed >= limit || loop.isDraining || journey.request.method == .connect {
+        if !journey.request.keepAlive || requestsServed >= limit || loop.isDraining
+            || journey.request.method == .connect
+        {
             flags.insert(.closes)
         }
         response = .waiting
@@ -225,6 +252,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     /// for nobody knows where the next request would begin.
     private func refuse(_ error: WireError, _ journey: Journey) {
         flags.insert(.closes)
+        closes(because: .badRequest)
         request = .ignoring
         response = .waiting
         journey.client = self
@@ -343,8 +371,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         finished?.finish()
         response = .none
         if flags.contains(.closes) { return close() }
-        request = .idle
-        loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.idle)
+        enterIdle()
         resumeRequestBody()
         process()
     }
@@ -410,6 +437,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
 
     override func deadlinePassed() {
         guard context != nil else { return }
+        closes(because: request == .idle ? .idleTimeout : .timeout)
         if flags.contains(.responsePaused) {
             endJourney(because: .clientStalled)
             return closeNow()
@@ -460,7 +488,8 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         flags.remove(.awaitsHandshake)
         loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.header)
         loop.metrics.observe(.tlsHandshake, nanoseconds: MonotonicClock.nanoseconds() &- acceptedAt)
-        loop.metrics.tlsHandshake(.full, version: .unknown)
+        let version = (try? context.pipeline.syncOperations.nioSSL_tlsVersion()) ?? nil
+        loop.metrics.tlsHandshake(.completed, version: version == .tlsv13 ? .v13 : version == .tlsv12 ? .v12 : .unknown)
     }
 
     /// The client sends nothing more. What it asked for it still gets; half a request gets nothing.
@@ -482,7 +511,11 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if flags.contains(.awaitsHandshake) { loop.metrics.tlsHandshake(.failed, version: .unknown) }
+        if flags.contains(.awaitsHandshake) {
+            loop.metrics.tlsHandshake(.failed, version: .unknown)
+            closes(because: .tlsFailed)
+        }
+        closes(because: .reset)
         // A client that goes without close_notify is no news: its requests are framed by themselves.
         if case .uncleanShutdown = error as? NIOSSLError, request == .idle { return closeNow() }
         endJourney(because: .clientClosed)
@@ -500,6 +533,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     // MARK: Closing
 
     override func drain() {
+        closes(because: .draining)
         if request == .idle, !flags.contains(.awaitsHandshake), inbound.readableBytes == 0 {
             close()
         } else {

@@ -1,6 +1,6 @@
 package import Certificates
-package import Exchange
 import ConfigModel
+package import Exchange
 import Limits
 import Logging
 package import NIOCore
@@ -49,6 +49,9 @@ package final class ListenerLoop {
     func remove(server: any Channel) {
         servers.removeAll { $0 === server }
     }
+
+    /// Accepting comes in small batches, so some may be accepted that are too many.
+    var isFull: Bool { connectionCount >= connectionsMax }
 
     func connectionOpened() {
         connectionCount += 1

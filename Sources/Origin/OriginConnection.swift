@@ -3,8 +3,8 @@ import Exchange
 import HTTPWire
 import Limits
 import NIOCore
-import NIOTLS
 import NIOSSL
+import NIOTLS
 import Telemetry
 
 /// One HTTP/1.1 connection to an origin server: one exchange at a time, many after each other.

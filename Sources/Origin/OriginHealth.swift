@@ -1,6 +1,6 @@
+import ConfigModel
 import Synchronization
 import Telemetry
-import ConfigModel
 
 /// Whether an origin may be given requests: the verdict of its active checks, and passive ejection by what real
 /// requests met. Read by every request, so every field is atomic; a verdict one request too late harms nobody.

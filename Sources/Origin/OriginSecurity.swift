@@ -1,6 +1,6 @@
 package import ConfigModel
-package import NIOSSL
 import NIOCore
+package import NIOSSL
 
 /// TLS towards one origin: the context made from its configuration, and the name its certificate must carry.
 package struct OriginSecurity: Sendable {

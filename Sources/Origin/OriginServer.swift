@@ -1,10 +1,10 @@
 package import ConfigModel
 package import Exchange
-package import Synchronization
 import Limits
 package import Logging
 import NIOConcurrencyHelpers
 package import NIOCore
+package import Synchronization
 package import Telemetry
 
 /// One origin server at run time: its addresses, its health and its pool of connections, shared by all event loops.

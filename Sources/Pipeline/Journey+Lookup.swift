@@ -53,7 +53,8 @@ extension Journey {
                 (0..<wanted.count).allSatisfy({ bytes[start + $0] == wanted[$0] })
             {
                 return ByteRange(
-                    start: UInt32(truncatingIfNeeded: valueStart), count: UInt32(truncatingIfNeeded: position - valueStart))
+                    start: UInt32(truncatingIfNeeded: valueStart),
+                    count: UInt32(truncatingIfNeeded: position - valueStart))
             }
             position += 1
         }

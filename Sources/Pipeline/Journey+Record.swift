@@ -1,7 +1,7 @@
-import Origin
 import Exchange
 import HTTPWire
 import NIOCore
+import Origin
 import Telemetry
 
 /// What is remembered of an exchange once it is over: counters, and one line of the access log.

@@ -1,8 +1,8 @@
-import Origin
 import ConfigModel
 import Exchange
 import HTTPWire
 import NIOCore
+import Origin
 
 /// The request as the origin gets it (RFC 9110, section 7.6): what belongs to the client's hop is gone, what says
 /// who asked and by which way is added, and the framing is written anew.

@@ -1,8 +1,8 @@
-import Origin
 import ConfigModel
 import Exchange
 import HTTPWire
 import NIOCore
+import Origin
 
 /// What is added to an origin's response on its way to the client.
 extension Journey {

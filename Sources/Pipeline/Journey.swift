@@ -1,11 +1,11 @@
-import Logging
-import Synchronization
 import ConfigModel
 package import Exchange
 package import HTTPWire
 import Limits
+import Logging
 package import NIOCore
 import Origin
+import Synchronization
 package import Telemetry
 
 /// The path of one request, on one screen.

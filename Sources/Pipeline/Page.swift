@@ -168,7 +168,8 @@ extension Page {
         else { return nil }
         // TRACE would echo credentials to whoever can make a browser send it: it ends here without an echo.
         return Page(
-            status: journey.request.method == .trace ? 405 : 204, ray: journey.ray, contentType: nil, body: ByteBuffer(),
+            status: journey.request.method == .trace ? 405 : 204, ray: journey.ray, contentType: nil,
+            body: ByteBuffer(),
             more: "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n")
     }
 }

@@ -18,14 +18,12 @@ package enum TLSVersion: Int, CaseIterable, Sendable {
 
 /// How a TLS handshake with a client ended.
 package enum TLSHandshakeResult: Int, CaseIterable, Sendable {
-    case full
-    case resumed
+    case completed
     case failed
 
     var label: StaticString {
         switch self {
-        case .full: "full"
-        case .resumed: "resumed"
+        case .completed: "ok"
         case .failed: "failed"
         }
     }

@@ -30,7 +30,8 @@ final class AdminDoor {
         let key = SocketHandover.Key(role: .admin, address: address)
         let kept = try inherited.take(key)?.first ?? ListeningSocket(address)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let channel = try await AdminServer.serve(descriptor: kept.duplicated().descriptor, on: group, log: log) { path in
+        let channel = try await AdminServer.serve(descriptor: kept.duplicated().descriptor, on: group, log: log) {
+            path in
             await answer(path, edge)
         }
         return AdminDoor(key: key, kept: kept, channel: channel, group: group)

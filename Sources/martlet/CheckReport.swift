@@ -36,7 +36,9 @@ enum CertificateCheck {
             guard let files = zone.tls else { return [] }
             do {
                 let loaded = try LoadedCertificate.load(files)
-                return loaded.warnings(zone: zone.name, path: files.certificate, hostnames: zone.hostnames).map { problem(.warning, "\($0)", file) }
+                return loaded.warnings(zone: zone.name, path: files.certificate, hostnames: zone.hostnames).map {
+                    problem(.warning, "\($0)", file)
+                }
             } catch {
                 return [problem(.error, "\(error)", file)]
             }

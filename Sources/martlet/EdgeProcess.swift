@@ -32,7 +32,7 @@ final class EdgeProcess {
         ProcessLog.bootstrap(
             level: Logger.Level(configuration.log.level), format: configuration.log.format == .json ? .json : .text)
         log = Logger(label: "martlet")
-        for warning in loaded.warnings { log.warning("\(warning)") }
+        for warning in loaded.warnings { log.warning("\(warning.oneLine)") }
         let files = raiseFileLimit(configuration)
 
         let edge = try await Edge.start(configuration, log: log)

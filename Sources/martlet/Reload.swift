@@ -62,17 +62,28 @@ struct Reload {
         do {
             let path = self.path
             let loaded = try await NIOThreadPool.singleton.runIfActive { try Configuration.load(path: path) }
-            for warning in loaded.warnings { log.warning("\(warning)") }
+            for warning in loaded.warnings { log.warning("\(warning.oneLine)") }
             warnOfWhatNeedsRestart(loaded.configuration)
             try await edge.serve(loaded.configuration)
             edge.sharedMetrics.add(.configReloadsOK)
             log.notice(
-                "configuration reloaded", metadata: ["because": "\(reason)", "zones": "\(loaded.configuration.zones.count)"])
+                "configuration reloaded",
+                metadata: ["because": "\(reason)", "zones": "\(loaded.configuration.zones.count)"])
         } catch {
-            edge.sharedMetrics.add(.configReloadsFailed)
-            edge.sharedMetrics.set(.configLastReloadSuccess, to: 0)
-            log.error("configuration refused; the one in force stays\n\(error)", metadata: ["because": "\(reason)"])
+            refuse(error, reason)
         }
+    }
+
+    /// One line of the log for each problem, so that each can be read and searched for.
+    private func refuse(_ error: any Error, _ reason: String) {
+        edge.sharedMetrics.add(.configReloadsFailed)
+        edge.sharedMetrics.set(.configLastReloadSuccess, to: 0)
+        if let error = error as? ConfigurationError {
+            for problem in error.problems { log.error("\(problem.oneLine)") }
+        } else {
+            log.error("\(error)")
+        }
+        log.error("configuration refused; the one in force stays", metadata: ["because": "\(reason)"])
     }
 
     private func warnOfWhatNeedsRestart(_ new: Configuration) {
@@ -85,7 +96,8 @@ struct Reload {
         if new.log.format != old.log.format { keys.append("log.format") }
         if new.log.level != old.log.level { ProcessLog.setLevel(Logger.Level(new.log.level)) }
         guard !keys.isEmpty else { return }
-        log.warning("some changes take effect at the next restart", metadata: ["keys": "\(keys.joined(separator: ", "))"])
+        log.warning(
+            "some changes take effect at the next restart", metadata: ["keys": "\(keys.joined(separator: ", "))"])
     }
 
     private mutating func pollCertificates() async {

@@ -112,7 +112,9 @@ struct Predecessor {
         known.insert(dirfd(directory))
         var strangers: [CInt] = []
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(cString: Array($0.prefix { $0 != 0 }) + [0]) }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(cString: Array($0.prefix { $0 != 0 }) + [0])
+            }
             if let descriptor = CInt(name), descriptor > 2, !known.contains(descriptor) { strangers.append(descriptor) }
         }
         closedir(directory)

@@ -112,7 +112,7 @@ import Testing
         shared.set(.zonesConfigured, to: 9)
         shared.adjust(.zonesConfigured, by: 1)
         shared.failure(.originName)
-        second.tlsHandshake(.resumed, version: .v13)
+        second.tlsHandshake(.completed, version: .v13)
         // In an order in which the shorter copy, without zones, comes first.
         var merged = shared.snapshot()
         merged.merge(first.snapshot())
@@ -125,8 +125,8 @@ import Testing
         #expect(merged[.configReloadsOK] == 1)
         #expect(merged[.zonesConfigured] == 10)
         #expect(merged[Failure.originName] == 1)
-        #expect(merged.tlsHandshakes(.resumed, version: .v13) == 1)
-        #expect(merged.tlsHandshakes(.full, version: .v13) == 0)
+        #expect(merged.tlsHandshakes(.completed, version: .v13) == 1)
+        #expect(merged.tlsHandshakes(.failed, version: .v13) == 0)
     }
 
     @Test func zonesKeepTheirIndexAndTheRestShareOne() {

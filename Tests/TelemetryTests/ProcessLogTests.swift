@@ -172,6 +172,7 @@ extension Thread {
     /// Reads to the end on a thread of its own; the result waits for it.
     fileprivate static func collect(_ handle: FileHandle) -> () throws -> Data {
         let queue = DispatchQueue(label: "reader")
+        // Unchecked: written and read on the queue alone.
         nonisolated(unsafe) var result: Result<Data?, any Error> = .success(nil)
         queue.async { result = Result { try handle.readToEnd() } }
         return { try queue.sync { try result.get() ?? Data() } }

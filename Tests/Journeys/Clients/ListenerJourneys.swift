@@ -44,17 +44,16 @@ struct ListenerJourneys {
         defer { stage.strike() }
         let origin = try stage.origin()
         let edge = try stage.edge([origin.url], top: "limits: { connections: 8 }")
-        let held = try (0..<8).map { _ in
+        let crowd = try (0..<30).map { _ in
             let client = try edge.client()
             try client.send(request("GET /"))
-            #expect(try client.readAnswer().status == 200)
             return client
         }
-        let beyond = try edge.client()
-        try? beyond.send(request("GET /beyond"))
-        let isServed = (try? beyond.receive(within: .milliseconds(500))) == true && !beyond.buffered.isEmpty
-        if isServed { #expect(try beyond.readAnswer().status == 503) }
-        held.forEach { $0.abandon() }
+        // Each event loop has its share of the eight, and the kernel deals connections out: four to eight are served.
+        let isServed = eventually { origin.requests.count >= 4 }
+        pause(milliseconds: 300)
+        #expect(isServed && origin.requests.count <= 8, "\(origin.requests.count) of 30 served")
+        crowd.forEach { $0.abandon() }
         #expect(eventually { (try? edge.get("/after").text) == "ok" })
     }
 

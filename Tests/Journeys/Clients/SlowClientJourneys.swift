@@ -32,6 +32,7 @@ struct SlowClientJourneys {
         let client = try edge.client()
         try client.send("GET / HTTP/1.1\r\nHost: example.test\r\n")
         let isOver = Shared(false)
+        defer { isOver.withLock { $0 = true } }
         let dripped = Gate()
         Thread {
             while !isOver.current {
@@ -101,6 +102,7 @@ struct SlowClientJourneys {
         let client = try edge.client()
         try client.send(request("POST /", "Content-Length: 100000"))
         let isOver = Shared(false)
+        defer { isOver.withLock { $0 = true } }
         let dripped = Gate()
         Thread {
             while !isOver.current {

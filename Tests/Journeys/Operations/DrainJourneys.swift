@@ -127,6 +127,7 @@ struct DrainJourneys {
         try held.send(request("GET /held"))
         #expect(arrived.pass())
         let isOver = Shared(false)
+        defer { isOver.withLock { $0 = true } }
         let failures = Shared<[String]>([])
         let served = Shared(0)
         let callers = (0..<3).map { _ in
@@ -169,17 +170,40 @@ struct DrainJourneys {
     }
 
     /// Another process that runs this edge's configuration.
-    private func successor(of edge: Edge) -> pid_t? {
+    private func successor(of edge: Edge, beside other: pid_t = 0) -> pid_t? {
         let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         return entries.compactMap { pid_t($0) }.first { pid in
-            guard pid != edge.process.pid,
-                let command = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline"),
-                let directory = FileManager.default.contents(atPath: "/proc/\(pid)/stat")
+            guard pid != edge.process.pid, pid != other, !isGone(pid),
+                let command = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline")
             else { return false }
-            let isZombie = String(decoding: directory, as: UTF8.self).contains(") Z ")
-            return !isZombie
-                && String(decoding: command, as: UTF8.self).contains(edge.stage.directory.lastPathComponent)
+            return String(decoding: command, as: UTF8.self).contains(edge.stage.directory.lastPathComponent)
         }
+    }
+
+    @Test("A process that took over can be replaced in its turn, and stopped")
+    func restartAgain() throws {
+        let stage = try Stage()
+        defer { stage.strike() }
+        let origin = try stage.origin()
+        let edge = try stage.edge([origin.url])
+        edge.process.signal(SIGUSR2)
+        #expect(edge.process.waitForExit() == 0, "\(edge.process.errors)")
+        let second = try #require(successor(of: edge))
+        #expect(try edge.get("/second").status == 200)
+        kill(second, SIGUSR2)
+        #expect(eventually { successor(of: edge, beside: second) != nil && isGone(second) })
+        let third = try #require(successor(of: edge, beside: second))
+        #expect(try edge.get("/third").status == 200)
+        #expect(try edge.admin("/readyz").status == 200)
+        kill(third, SIGTERM)
+        #expect(eventually { successor(of: edge) == nil })
+        #expect(throws: WireFailure.self) { try edge.get("/nobody") }
+    }
+
+    /// Whether a process has ended, collected by its parent or not.
+    private func isGone(_ pid: pid_t) -> Bool {
+        guard let stat = FileManager.default.contents(atPath: "/proc/\(pid)/stat") else { return true }
+        return String(decoding: stat, as: UTF8.self).contains(") Z ")
     }
 
     @Test("SIGUSR2 with a configuration that no longer loads keeps the old process serving")

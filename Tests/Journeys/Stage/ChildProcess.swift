@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 
 /// A process that a journey starts, in a process group of its own so that nothing of it outlives the journey.
+// Unchecked: used by one journey at a time; what other threads touch is behind a lock.
 final class ChildProcess: @unchecked Sendable {
     struct CannotStart: Error { let command: [String], code: Int32 }
 

@@ -51,6 +51,7 @@ func zone(_ name: String, origins: [String], _ settings: [String] = []) -> Strin
 }
 
 /// A running `martlet up`.
+// Unchecked: used by one journey at a time.
 final class Edge: @unchecked Sendable {
     struct NotReady: Error, CustomStringConvertible { let description: String }
 

@@ -7,6 +7,8 @@ import Foundation
 enum Patience {
     /// For one read or write on a socket.
     static let socket: Duration = .seconds(40)
+    /// For all that happens on one connection.
+    static let connection: Duration = .seconds(300)
     /// For a condition that becomes true by itself: a reload, a log line, an ejection's end.
     static let condition: Duration = .seconds(40)
     /// For a process to become ready or to end.

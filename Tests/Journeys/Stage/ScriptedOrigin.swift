@@ -104,6 +104,7 @@ final class ScriptedOrigin: @unchecked Sendable {
 }
 
 /// One connection to a ``ScriptedOrigin``, as its script sees it.
+// Unchecked: one thread at a time plays its script.
 struct OriginConnection: @unchecked Sendable {
     let wire: Wire
     /// Which of the origin's connections this is, from 0.

@@ -6,6 +6,7 @@ import Foundation
 /// let stage = try Stage()
 /// defer { stage.strike() }
 /// ```
+// Unchecked: used by one journey at a time.
 final class Stage: @unchecked Sendable {
     let directory: URL
     private let undo = Shared<[() -> Void]>([])

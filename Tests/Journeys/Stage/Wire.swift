@@ -21,6 +21,8 @@ enum WireFailure: Error, Equatable {
 /// Every descriptor is close-on-exec, else a process started meanwhile would keep the connection open.
 final class Wire: @unchecked Sendable {
     private let descriptor: Int32
+    /// No journey needs a connection for longer, and a peer that sends for ever must not keep one going for ever.
+    private let end = Deadline(Patience.connection)
     /// Received and not yet taken by a read.
     private(set) var buffered: [UInt8] = []
     /// Called with everything that arrives.
@@ -118,6 +120,7 @@ final class Wire: @unchecked Sendable {
 
     /// Takes in what arrives next; false at the end of the stream.
     func receive(atMost count: Int = 65536, within patience: Duration = Patience.socket) throws -> Bool {
+        if end.isOver { throw WireFailure.timedOut }
         let deadline = Deadline(patience)
         var chunk = [UInt8](repeating: 0, count: count)
         while true {

@@ -101,7 +101,7 @@ struct ZoneJourneys {
     @Test(
         "A bad file changes nothing and says why",
         arguments: [
-            ("    origins: [\"ftp://127.0.0.1:1\"]", "origins"), ("    originz: []", "originz"), ("  - [", ""),
+            ("    origins: [\"ftp://127.0.0.1:1\"]", "origins"), ("    originz: []", "originz"), ("  - [", "YAML"),
             ("    origins: []", "origins"), ("    origins: [\"http://127.0.0.1:1\"]\n    attempts: 99", "attempts"),
         ])
     func badFile(lines: String, word: String) throws {
