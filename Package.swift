@@ -7,6 +7,7 @@ import PackageDescription
 
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
@@ -95,6 +96,33 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"),
             ]
         ),
+        .testTarget(name: "LimitsTests", dependencies: ["Limits"]),
+        .testTarget(
+            name: "ExchangeTests",
+            dependencies: ["Exchange", "HTTPWire", "Telemetry", "Limits", nioCore, nioEmbedded]
+        ),
+        .testTarget(
+            name: "OriginTests",
+            dependencies: [
+                "Origin", "Exchange", "Telemetry", "ConfigModel", "HTTPWire", "Limits", nioCore, nioPosix, nioEmbedded,
+                logging,
+            ]
+        ),
+        .testTarget(
+            name: "PipelineTests",
+            dependencies: [
+                "Pipeline", "Origin", "Exchange", "Telemetry", "ConfigModel", "HTTPWire", "Limits", nioCore, nioEmbedded,
+                logging,
+            ]
+        ),
+        .testTarget(
+            name: "ListenerTests",
+            dependencies: [
+                "Listener", "Pipeline", "Origin", "Exchange", "Telemetry", "ConfigModel", "HTTPWire", "Limits", nioCore,
+                nioPosix, nioEmbedded, logging,
+            ]
+        ),
+        .testTarget(name: "AdminTests", dependencies: ["Admin", "Limits", nioCore, nioPosix, nioEmbedded, logging]),
         .testTarget(name: "Journeys"),
     ],
     swiftLanguageModes: [.v6]

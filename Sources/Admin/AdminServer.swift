@@ -3,6 +3,7 @@ import Limits
 package import Logging
 package import NIOCore
 import NIOPosix
+import Synchronization
 
 /// The operator's door: `/metrics`, `/healthz` and `/readyz` on an address of its own.
 ///
@@ -34,15 +35,31 @@ package enum AdminServer {
     package static func serve(
         descriptor: CInt, on group: any EventLoopGroup, log: Logger, _ responder: @escaping Responder
     ) async throws -> any Channel {
-        try await ServerBootstrap(group: group)
+        let connections = ConnectionCount()
+        return try await ServerBootstrap(group: group)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    guard connections.enter() else { return channel.close(promise: nil) }
+                    channel.closeFuture.whenComplete { _ in connections.leave() }
                     try channel.pipeline.syncOperations.addHandler(AdminConnection(responder: responder))
                 }
             }
             .withBoundSocket(descriptor)
             .get()
     }
+}
+
+/// Connections open, held to their bound: who would exhaust the admin door must not exhaust the process.
+private final class ConnectionCount: Sendable {
+    private let count = Atomic<Int>(0)
+
+    func enter() -> Bool {
+        let isWithin = count.wrappingAdd(1, ordering: .relaxed).newValue <= Limits.adminConnectionsMax
+        if !isWithin { leave() }
+        return isWithin
+    }
+
+    func leave() { count.wrappingSubtract(1, ordering: .relaxed) }
 }
 
 /// One connection: one request, one answer.

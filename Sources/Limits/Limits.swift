@@ -25,6 +25,9 @@ package enum Limits {
     /// Interim (1xx) responses passed on for one request before the origin is held to be broken.
     package static let interimResponsesMax = 16
 
+    /// Members of an address list that are looked at, from its end.
+    package static let forwardedMembersMax = 64
+
     // MARK: Bodies (RFC 9112, sections 6 and 7)
 
     /// Hex digits of one chunk size: 15 leave 4 bits of head-room in UInt64.

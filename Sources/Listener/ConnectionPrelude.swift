@@ -67,6 +67,12 @@ final class ConnectionPrelude: Deadlined, ChannelInboundHandler, RemovableChanne
         advance(context)
     }
 
+    /// Half a hello, or half a header, that will never be whole.
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let event = event as? ChannelEvent, event == .inputClosed { context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
     private func advance(_ context: ChannelHandlerContext) {
         if stage == .proxyHeader { readProxyHeader(context) }
         if stage == .clientHello { readClientHello(context) }

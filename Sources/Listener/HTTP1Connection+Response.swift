@@ -220,7 +220,7 @@ extension HTTP1Connection {
     private func resetOnceWritten(_ context: ChannelHandlerContext) {
         request = .ignoring
         inbound = ByteBuffer()
-        loop.deadlines.set(self, milliseconds: Limits.lingerMilliseconds)
+        loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.write)
         _ = (context.channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
         closeOnceWritten(context)
     }

@@ -1,5 +1,6 @@
 import ConfigModel
 import Exchange
+import Glibc
 import HTTPWire
 import Limits
 import NIOCore
@@ -135,7 +136,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
 
     private func enterIdle() {
         request = .idle
-        loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.idle)
+        if !flags.contains(.responsePaused) { armDeadline() }
         guard !flags.contains(.countedIdle) else { return }
         flags.insert(.countedIdle)
         loop.metrics.adjust(.clientConnectionsIdle, by: 1)
@@ -176,7 +177,8 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     /// One step on; false when it takes more bytes, or somebody else, to go on.
     private func takeStep() -> Bool {
         switch request {
-        case .idle: inbound.readableBytes > 0 && beginHead()
+        // While the client does not take what it has asked for, nothing more is begun for it.
+        case .idle: inbound.readableBytes > 0 && !flags.contains(.responsePaused) && beginHead()
         case .head: readHead()
         case .body(let left): inbound.readableBytes > 0 && readBody(left)
         case .chunkedBody: inbound.readableBytes > 0 && readChunks(isDraining: false)
@@ -410,7 +412,9 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
 
     /// Reading is off while the origin does not take the body, and while more is pipelined than is kept.
     private func updateReading() {
-        let wantsOff = flags.contains(.bodyPaused) || inbound.readableBytes > Limits.pipelineBytesMax
+        // A head has its own bound.
+        let isTooMuch = inbound.readableBytes > Limits.pipelineBytesMax && request != .head
+        let wantsOff = flags.contains(.bodyPaused) || isTooMuch
         guard wantsOff != flags.contains(.readsOff), let context else { return }
         if wantsOff { flags.insert(.readsOff) } else { flags.remove(.readsOff) }
         try? context.channel.syncOptions?.setOption(.autoRead, value: !wantsOff)
@@ -428,6 +432,21 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     }
 
     // MARK: Time
+
+    /// Sets the deadline that fits where the request stands.
+    private func armDeadline() {
+        let timeouts = desk.serving.configuration.timeouts
+        switch request {
+        case .idle: loop.deadlines.set(self, milliseconds: timeouts.idle)
+        case .head: loop.deadlines.set(self, milliseconds: timeouts.header)
+        case .body, .chunkedBody: beginBodyWindow()
+        case .draining, .drainingChunks: loop.deadlines.set(self, milliseconds: timeouts.body)
+        case .tunnel: loop.deadlines.set(self, milliseconds: timeouts.tunnel)
+        case .ignoring: loop.deadlines.set(self, milliseconds: timeouts.write)
+        // The origin's deadlines count now.
+        case .complete: loop.deadlines.unset(self)
+        }
+    }
 
     /// Within each window of the body timeout, enough of the body must come.
     private func beginBodyWindow() {
@@ -486,10 +505,19 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
 
     private func handshakeCompleted(_ context: ChannelHandlerContext) {
         flags.remove(.awaitsHandshake)
+        acknowledgeNow(context)
         loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.header)
         loop.metrics.observe(.tlsHandshake, nanoseconds: MonotonicClock.nanoseconds() &- acceptedAt)
         let version = (try? context.pipeline.syncOperations.nioSSL_tlsVersion()) ?? nil
         loop.metrics.tlsHandshake(.completed, version: version == .tlsv13 ? .v13 : version == .tlsv12 ? .v12 : .unknown)
+    }
+
+    /// BoringSSL answers a client's Finished with nothing, so the kernel would hold the acknowledgement back for 40 ms,
+    /// and a client without TCP_NODELAY would hold its request back for just as long.
+    private func acknowledgeNow(_ context: ChannelHandlerContext) {
+        let quickAcknowledgement = ChannelOptions.Types.SocketOption(
+            level: .tcp, name: NIOBSDSocket.Option(rawValue: TCP_QUICKACK))
+        try? context.channel.syncOptions?.setOption(quickAcknowledgement, value: 1)
     }
 
     /// The client sends nothing more. What it asked for it still gets; half a request gets nothing.
@@ -525,9 +553,9 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         guard flags.contains(.responsePaused), context.channel.isWritable else { return }
         flags.remove(.responsePaused)
-        if case .body = request { beginBodyWindow() } else { loop.deadlines.unset(self) }
-        if request == .tunnel { loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.tunnel) }
+        armDeadline()
         journey?.resumeResponse()
+        process()
     }
 
     // MARK: Closing
@@ -547,9 +575,16 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         request = .ignoring
         inbound = ByteBuffer()
         guard let context else { return }
-        loop.deadlines.set(self, milliseconds: Limits.lingerMilliseconds)
-        guard flags.contains(.inputEnded) else { return context.close(mode: .output, promise: nil) }
-        closeOnceWritten(context)
+        // The client has the write timeout for what it still gets, and then a moment to close its half.
+        loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.write)
+        guard !flags.contains(.inputEnded) else { return closeOnceWritten(context) }
+        let ended = context.eventLoop.makePromise(of: Void.self)
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        ended.futureResult.whenComplete { _ in
+            let connection = bound.value
+            connection.loop.deadlines.set(connection, milliseconds: Limits.lingerMilliseconds)
+        }
+        context.close(mode: .output, promise: ended)
     }
 
     /// Closes both halves as soon as the kernel has all that was written.

@@ -15,6 +15,8 @@ package final class ListenerLoop {
     private var connectionsMax: Int
     private var servers: [any Channel] = []
     private var isAcceptingPaused = false
+    /// A successor is taking the listening sockets over.
+    private var isHandingOver = false
 
     package init(desk: JourneyDesk, certificates: CertificateStore?, connectionsMax: Int) {
         self.desk = desk
@@ -50,6 +52,13 @@ package final class ListenerLoop {
         servers.removeAll { $0 === server }
     }
 
+    /// Stops accepting, or goes on, while the sockets stay open: the kernel queues who comes. Two processes must not
+    /// accept from one socket at a time, for each would be woken for connections that the other takes.
+    package func handOver(_ isHandingOver: Bool) {
+        self.isHandingOver = isHandingOver
+        updateAccepting()
+    }
+
     /// Accepting comes in small batches, so some may be accepted that are too many.
     var isFull: Bool { connectionCount >= connectionsMax }
 
@@ -67,11 +76,13 @@ package final class ListenerLoop {
     /// one in fifty has left, so that it does not flap.
     private func updateAccepting() {
         let resumeBelow = connectionsMax - connectionsMax / 50
-        let pause = connectionCount >= connectionsMax || (isAcceptingPaused && connectionCount >= max(resumeBelow, 1))
+        let isCrowded =
+            connectionCount >= connectionsMax || (isAcceptingPaused && connectionCount >= max(resumeBelow, 1))
+        let pause = isHandingOver || isCrowded
         guard pause != isAcceptingPaused else { return }
         isAcceptingPaused = pause
         for server in servers { try? server.syncOptions?.setOption(.autoRead, value: !pause) }
-        if pause {
+        if pause, !isHandingOver {
             desk.log.warning(
                 "connection limit reached: accepting pauses",
                 metadata: ["connections": "\(connectionCount)", "loop": "\(loop.index)"])

@@ -38,8 +38,6 @@ package final class Acquisition: Deadlined, @unchecked Sendable {
         loop.deadlines.set(self, milliseconds: milliseconds)
     }
 
-    func requeue() { server.requeue(self) }
-
     package override func deadlinePassed() {
         server.leaveLine(self)
         fail(.poolExhausted)

@@ -43,20 +43,27 @@ package final class Balancer: Sendable {
 
     /// The index of the server to use, or nil when none is available.
     ///
-    /// - Parameter tried: bit i set: server i has failed this request already.
-    package func choose(_ hint: Hint, tried: UInt64, now: UInt64, random: UInt64) -> Int? {
+    /// - Parameter tried: servers that have failed this request already.
+    package func choose(_ hint: Hint, tried: [Int], now: UInt64, random: UInt64) -> Int? {
         if primaries.count == 1, backups.isEmpty {
             let only = primaries[0]
-            return servers[only].health.isAvailable(now: now) ? only : nil
+            return servers[only].health.isUp ? only : nil
         }
         return choose(among: primaries, hint, tried, now, random, isPrimary: true)
             ?? choose(among: backups, hint, tried, now, random, isPrimary: false)
             // Rather the same origin again than none at all.
-            ?? (tried == 0 ? nil : choose(hint, tried: 0, now: now, random: random))
+            ?? (tried.isEmpty ? ejected(now, random) : choose(hint, tried: [], now: now, random: random))
+    }
+
+    /// When passive ejection would leave nobody, it is ignored: a handful of failures must not become a certain one for
+    /// everybody. Only active checks can take all origins out.
+    private func ejected(_ now: UInt64, _ random: UInt64) -> Int? {
+        let up = (primaries + backups).filter { servers[$0].health.isUp }
+        return up.isEmpty ? nil : up[Int(truncatingIfNeeded: random >> 1) % up.count]
     }
 
     private func choose(
-        among candidates: [Int], _ hint: Hint, _ tried: UInt64, _ now: UInt64, _ random: UInt64, isPrimary: Bool
+        among candidates: [Int], _ hint: Hint, _ tried: [Int], _ now: UInt64, _ random: UInt64, isPrimary: Bool
     ) -> Int? {
         switch hint {
         case .sticky(let name):
@@ -72,8 +79,8 @@ package final class Balancer: Sendable {
         return roundRobin(candidates, tried, now, random, usesSchedule: isPrimary)
     }
 
-    private func isUsable(_ index: Int, _ tried: UInt64, _ now: UInt64) -> Bool {
-        (index >= 64 || tried & (1 << UInt64(index)) == 0) && servers[index].health.isAvailable(now: now)
+    private func isUsable(_ index: Int, _ tried: [Int], _ now: UInt64) -> Bool {
+        !tried.contains(index) && servers[index].health.isAvailable(now: now)
     }
 
     /// The value of a sticky cookie that leads back to this server.
@@ -84,7 +91,7 @@ package final class Balancer: Sendable {
 
 extension Balancer {
     private func roundRobin(
-        _ candidates: [Int], _ tried: UInt64, _ now: UInt64, _ random: UInt64, usesSchedule: Bool
+        _ candidates: [Int], _ tried: [Int], _ now: UInt64, _ random: UInt64, usesSchedule: Bool
     ) -> Int? {
         let round = usesSchedule ? schedule.count : candidates.count
         guard round > 0 else { return nil }
@@ -101,7 +108,7 @@ extension Balancer {
         return reluctant
     }
 
-    private func leastOutstanding(_ candidates: [Int], _ tried: UInt64, _ now: UInt64) -> Int? {
+    private func leastOutstanding(_ candidates: [Int], _ tried: [Int], _ now: UInt64) -> Int? {
         var best: Int?
         var bestLoad = Int.max
         let start = turn.wrappingAdd(1, ordering: .relaxed).newValue & Int.max
@@ -109,7 +116,7 @@ extension Balancer {
             let index = candidates[(start &+ step) % candidates.count]
             guard isUsable(index, tried, now) else { continue }
             let share = max(weights[index] * servers[index].health.share(now: now), 1)
-            let load = (servers[index].outstanding.load(ordering: .relaxed) + 1) * 65_536 / share
+            let load = ((servers[index].outstanding.load(ordering: .relaxed) + 1) << 32) / share
             if load < bestLoad {
                 bestLoad = load
                 best = index
@@ -119,7 +126,7 @@ extension Balancer {
     }
 
     /// Highest random weight (Thaler and Ravishankar, 1998): when an origin leaves, only its own keys move.
-    private func rendezvous(_ candidates: [Int], _ key: UInt64, _ tried: UInt64, _ now: UInt64) -> Int? {
+    private func rendezvous(_ candidates: [Int], _ key: UInt64, _ tried: [Int], _ now: UInt64) -> Int? {
         var best: Int?
         var bestScore = -Double.infinity
         for index in candidates where isUsable(index, tried, now) {

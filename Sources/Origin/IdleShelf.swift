@@ -70,7 +70,20 @@ struct WaitingLine {
         guard let index = line[head...].firstIndex(where: { $0 === acquisition }) else { return false }
         line[index] = nil
         count -= 1
+        while head < line.count, line[head] == nil { head += 1 }
+        compact()
         return true
+    }
+
+    /// Back to the front: it had its turn, and lost it through no fault of its own.
+    mutating func enterFirst(_ acquisition: Acquisition) {
+        if head > 0 {
+            head -= 1
+            line[head] = acquisition
+        } else {
+            line.insert(acquisition, at: 0)
+        }
+        count += 1
     }
 
     mutating func next() -> Acquisition? {

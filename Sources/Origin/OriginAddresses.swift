@@ -50,6 +50,11 @@ package final class OriginAddresses: Sendable {
         }
         let promise = eventLoop.makePromise(of: [SocketAddress].self)
         state.withLockedValue { $0.waiting.append(promise) }
+        // The system's resolver keeps its own time; who waits for it does not. A promise kept twice keeps the first.
+        let giveUp = eventLoop.scheduleTask(in: .milliseconds(Int64(Limits.resolveTimeoutMilliseconds))) {
+            promise.fail(Failure.originName)
+        }
+        promise.futureResult.whenComplete { _ in giveUp.cancel() }
         refresh()
         return promise.futureResult
     }

@@ -126,7 +126,8 @@ final class OriginConnection: Deadlined, OriginLink, ChannelInboundHandler, @unc
 
     // MARK: The request
 
-    var isReused: Bool { exchangesBegun > 1 }
+    /// Asked before `send`.
+    var isReused: Bool { exchangesBegun > 0 }
 
     /// Who the connection answers to from now on.
     func attach(_ receiver: any OriginReceiver) {
@@ -227,7 +228,6 @@ final class OriginConnection: Deadlined, OriginLink, ChannelInboundHandler, @unc
     func pauseResponse() {
         guard !isReadPaused, let context else { return }
         isReadPaused = true
-        // Who is not read cannot be late.
         loop.deadlines.unset(self)
         try? context.channel.syncOptions?.setOption(.autoRead, value: false)
     }
@@ -240,7 +240,12 @@ final class OriginConnection: Deadlined, OriginLink, ChannelInboundHandler, @unc
     }
 
     private func armReadDeadline() {
+        // Who is not read cannot be late.
+        guard !isReadPaused else { return }
         switch phase {
+        case .head:
+            loop.deadlines.set(
+                self, milliseconds: isRequestComplete ? server.key.timeouts.firstByte : server.key.timeouts.idle)
         case .body, .chunkedBody, .bodyUntilClose:
             loop.deadlines.set(self, milliseconds: server.key.timeouts.idle)
         default: break

@@ -86,6 +86,8 @@ final class OriginConnector: @unchecked Sendable {
             switch error.errnoCode {
             case ECONNREFUSED, ECONNRESET: return .originRefused
             case ETIMEDOUT: return .originConnectTimeout
+            // Ours, not the origin's: it must not be ejected for it.
+            case EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL: return .outOfResources
             default: return .originUnreachable
             }
         }

@@ -26,6 +26,7 @@ package final class OriginHealth: Sendable {
         return until == 0 || now >= until
     }
 
+    /// Whether active checks find it well, ejected or not.
     package var isUp: Bool { !isDown.load(ordering: .relaxed) }
 
     /// Part of its weight that a returning origin gets, in 1/256: a tenth at first, all of it after the slow start.

@@ -123,14 +123,21 @@ extension OriginServer {
         }
         waiterCount.wrappingAdd(1, ordering: .relaxed)
         metrics.add(.originPoolWaits)
+        // One may have been shelved between the last look and the entry, by somebody who saw nobody wait.
+        if let link = takeIdle(on: acquisition.loop) {
+            if leaveLine(acquisition) { return .ready(link) }
+            link.cancel()
+        }
         acquisition.waits(milliseconds: key.pool.wait)
         return .pending(acquisition)
     }
 
-    func leaveLine(_ acquisition: Acquisition) {
-        if waiters.withLockedValue({ $0.leave(acquisition) }) {
-            waiterCount.wrappingSubtract(1, ordering: .relaxed)
-        }
+    /// False: it was not in the line, for it has just been served.
+    @discardableResult
+    func leaveLine(_ acquisition: Acquisition) -> Bool {
+        guard waiters.withLockedValue({ $0.leave(acquisition) }) else { return false }
+        waiterCount.wrappingSubtract(1, ordering: .relaxed)
+        return true
     }
 
     private func nextWaiter() -> Acquisition? {
@@ -177,7 +184,7 @@ extension OriginServer {
         guard let waiter = nextWaiter() else { return }
         waiter.loop.eventLoop.execute {
             guard waiter.isWanted else { return self.connectionSlotFreed() }
-            guard self.reserveConnection() else { return waiter.requeue() }
+            guard self.reserveConnection() else { return self.returnToLine(waiter) }
             OriginConnector(server: self, loop: waiter.loop, acquisition: waiter).connect()
         }
     }
@@ -188,9 +195,10 @@ extension OriginServer {
         connectionEnded()
     }
 
-    /// Puts a waiter back that lost a race for a slot.
-    func requeue(_ acquisition: Acquisition) {
-        if case .unavailable(let failure) = enqueue(acquisition) { acquisition.fail(failure) }
+    /// Puts a waiter back that lost a race for a slot. Its time to wait goes on.
+    private func returnToLine(_ acquisition: Acquisition) {
+        waiters.withLockedValue { $0.enterFirst(acquisition) }
+        waiterCount.wrappingAdd(1, ordering: .relaxed)
     }
 
     /// No configuration names this server any more: idle connections close, busy ones when they are done.

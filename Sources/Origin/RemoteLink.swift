@@ -22,6 +22,8 @@ final class RemoteLink: OriginLink, @unchecked Sendable {
     private var receiver: (any OriginReceiver)?
     private var unacknowledgedBytes = 0
     private var isFull = false
+    /// The exchange is over: nothing more goes to the far loop, where the connection may serve another.
+    private var isOver = false
 
     init(driving connection: OriginConnection, from near: EdgeLoop) {
         self.connection = connection
@@ -68,11 +70,20 @@ final class RemoteLink: OriginLink, @unchecked Sendable {
             connection.leaveShelf()
             connection.cancel()
         }
+        end()
+    }
+
+    /// The ear holds the link and the link the ear, until here.
+    private func end() {
+        isOver = true
+        receiver = nil
+        ear = nil
     }
 
     /// Runs `action` on the connection's loop, unless by then the connection has ended this exchange: it may already
     /// serve another.
     private func onFarLoop(_ action: @escaping @Sendable (OriginConnection) -> Void) {
+        guard !isOver else { return }
         let connection = self.connection
         let ear = self.ear
         connection.loop.eventLoop.execute {
@@ -98,11 +109,11 @@ final class RemoteLink: OriginLink, @unchecked Sendable {
             case .body(let bytes):
                 receiver.originBody(bytes)
             case .end(let trailers):
-                self.receiver = nil
+                end()
                 receiver.originEnd(trailers: trailers)
                 receiver.originFlush()
             case .failed(let failure):
-                self.receiver = nil
+                end()
                 receiver.originFailed(failure)
             }
         }

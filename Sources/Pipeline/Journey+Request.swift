@@ -91,8 +91,14 @@ extension Journey {
 
     /// One forwarding less (RFC 9110, section 7.6.2). What is no number has no meaning and goes no further.
     private func writeMaxForwards(_ field: Field, _ writer: inout ByteWriter, _ bytes: Span<UInt8>) {
-        guard let value = text(field.value), let count = UInt32(value), count > 0 else { return }
+        guard let count = maxForwards, count > 0 else { return }
         writer.write(field: "Max-Forwards", decimal: UInt64(count - 1))
+    }
+
+    /// The number of Max-Forwards: digits only, and no more than a request could ever be forwarded.
+    var maxForwards: UInt32? {
+        guard let value = request.first(.maxForwards), let digits = text(value) else { return nil }
+        return digits.utf8.allSatisfy { (48...57).contains($0) } ? UInt32(digits) : nil
     }
 
     // MARK: Who asked
@@ -200,7 +206,7 @@ extension Journey {
         }
         let isVersion00 = bytes[start] == 48 && bytes[start + 1] == 48
         let isVersionFF = bytes[start] == 102 && bytes[start + 1] == 102
-        if isVersion00, value.count != 55 { return false }
+        if value.count > 55, isVersion00 || bytes[start + 55] != UInt8(ascii: "-") { return false }
         return !isVersionFF && traceBits != 0 && parentBits != 0
     }
 

@@ -29,7 +29,7 @@ package final class Journey: Exchange, OriginReceiver {
 
     var server: OriginServer?
     private var serverIndex = 0
-    private var triedServers: UInt64 = 0
+    private var triedServers: [Int] = []
     private(set) var attempts = 0
     private var link: (any OriginLink)?
     private var acquisition: Acquisition?
@@ -112,7 +112,10 @@ package final class Journey: Exchange, OriginReceiver {
         if request.method == .connect { return .fail(.connectRefused) }
         refuseHTTP2Upgrade()
         if let page = Page.whereForwardingEnds(self) { return .respond(page) }
-        if zone.configuration.redirectToHTTPS, !isSecure { return .respond(.redirectToHTTPS(self)) }
+        if zone.configuration.redirectToHTTPS, !isSecure {
+            // Without a Host (HTTP/1.0) there is no URI to redirect to.
+            return request.host.isEmpty ? .fail(.badRequest) : .respond(.redirectToHTTPS(self))
+        }
         if case .length(let count) = request.framing, let most = zone.configuration.bodyBytesMax, count > most {
             return .fail(.bodyTooLarge)
         }
@@ -321,7 +324,7 @@ package final class Journey: Exchange, OriginReceiver {
             attempts -= 1
             run(from: .connect)
         } else {
-            if serverIndex < 64 { triedServers |= 1 << UInt64(serverIndex) }
+            triedServers.append(serverIndex)
             releaseServer()
             run(from: .balance)
         }
@@ -374,7 +377,7 @@ package final class Journey: Exchange, OriginReceiver {
 
     private func respond(with page: Page) {
         status = page.status
-        responseBodyBytes = UInt64(page.body.readableBytes)
+        responseBodyBytes = request.method == .head ? 0 : UInt64(page.body.readableBytes)
         client?.respond(status: page.status, fields: page.fields, body: page.body)
         client?.flush()
     }
@@ -411,7 +414,7 @@ package final class Journey: Exchange, OriginReceiver {
             parser.reset()
         }
         zone = nil
-        triedServers = 0
+        if !triedServers.isEmpty { triedServers = [] }
         attempts = 0
         mayUseIdle = true
         usedIdle = false

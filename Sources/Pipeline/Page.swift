@@ -147,6 +147,7 @@ extension Page {
         let host = journey.text(journey.request.host) ?? ""
         let port = journey.serving.httpsPort.flatMap { $0 == 443 ? nil : ":\($0)" } ?? ""
         var target = journey.text(journey.request.target) ?? "/"
+        if journey.request.targetForm == .asterisk { target = "/" }
         if journey.request.targetForm == .absolute {
             target = (journey.text(journey.request.path) ?? "/")
             if target.isEmpty { target = "/" }
@@ -164,7 +165,7 @@ extension Page {
     /// RFC 9110, section 7.6.2: TRACE and OPTIONS with Max-Forwards: 0 are answered by who receives them.
     static func whereForwardingEnds(_ journey: Journey) -> Page? {
         guard journey.request.method == .trace || journey.request.method == .options,
-            let value = journey.request.first(.maxForwards), journey.text(value) == "0"
+            journey.maxForwards == 0
         else { return nil }
         // TRACE would echo credentials to whoever can make a browser send it: it ends here without an echo.
         return Page(

@@ -1,6 +1,7 @@
 package import ConfigModel
 package import Exchange
 package import HTTPWire
+import Limits
 package import Logging
 import NIOCore
 package import Origin
@@ -66,7 +67,11 @@ package final class Serving: Sendable {
             for field in journey.request.fields.reversed() where isAddressField(field, bytes) {
                 var members: [ByteRange] = []
                 var list = ListMembers(field.value)
-                while let member = list.next(in: bytes), members.count < 64 { members.append(member) }
+                // The last ones count: what stands first, the client may have made up.
+                while let member = list.next(in: bytes) {
+                    if members.count == Limits.forwardedMembersMax { members.removeFirst() }
+                    members.append(member)
+                }
                 for member in members.reversed() {
                     guard let address = IPAddress(text: bytes, range: member) else { return client }
                     client = address

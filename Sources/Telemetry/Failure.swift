@@ -22,6 +22,7 @@ package enum Failure: Int, Error, Sendable, CaseIterable {
     case clientStalled
     // The edge's side.
     case poolExhausted
+    case outOfResources
     case draining
     case internalError
     // The origin's side. The numbers in their comments are Cloudflare's 52x equivalents.
@@ -72,6 +73,7 @@ extension Failure {
         case .clientClosed: "client_closed"
         case .clientStalled: "client_stalled"
         case .poolExhausted: "pool_exhausted"
+        case .outOfResources: "edge_out_of_resources"
         case .draining: "draining"
         case .internalError: "internal_error"
         case .noHealthyOrigin: "no_healthy_origin"
@@ -94,7 +96,7 @@ extension Failure {
             .expectationFailed, .connectRefused, .headerTimeout, .bodyTimeout, .bodyTooSlow, .bodyTooLarge,
             .badBody, .unknownHost, .misdirected, .clientClosed, .clientStalled:
             .client
-        case .poolExhausted, .draining, .internalError:
+        case .poolExhausted, .outOfResources, .draining, .internalError:
             .edge
         case .noHealthyOrigin, .originName, .originRefused, .originUnreachable, .originConnectTimeout,
             .originHandshake, .originCertificate, .originFirstByteTimeout, .originIdleTimeout,
@@ -121,7 +123,7 @@ extension Failure {
         case .originName, .originRefused, .originUnreachable, .originHandshake, .originCertificate,
             .originClosedEarly, .originBadResponse:
             502
-        case .poolExhausted, .draining, .noHealthyOrigin: 503
+        case .poolExhausted, .outOfResources, .draining, .noHealthyOrigin: 503
         case .originConnectTimeout, .originFirstByteTimeout, .originIdleTimeout: 504
         case .versionNotSupported: 505
         }
@@ -158,6 +160,7 @@ extension Failure {
         case .clientClosed: "The client closed the connection before the response was complete."
         case .clientStalled: "The client stopped taking the response."
         case .poolExhausted: "Every connection to the origin is busy and the queue for one is full or too slow."
+        case .outOfResources: "This server has no file descriptor or memory left for a connection to the origin."
         case .draining: "This server is stopping; try again."
         case .internalError: "This server met an error of its own."
         case .noHealthyOrigin: "No origin of this site is healthy."

@@ -56,6 +56,11 @@ final class AdminDoor {
         handover.sockets[key] = [kept]
     }
 
+    /// Stops accepting, or goes on.
+    func handOver(_ isHandingOver: Bool) async {
+        try? await channel.setOption(.autoRead, value: !isHandingOver).get()
+    }
+
     func close() async {
         kept.close()
         try? await channel.close().get()

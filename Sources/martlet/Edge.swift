@@ -203,6 +203,11 @@ final class Edge: @unchecked Sendable {
             process: ProcessFacts.read(), version: BuildVersion.text)
     }
 
+    /// Stops accepting on every loop, or goes on.
+    func handOver(_ isHandingOver: Bool) async {
+        for bound in loops { try? await bound.eventLoop.submit { bound.value.handOver(isHandingOver) }.get() }
+    }
+
     // MARK: The end
 
     func drain() async {

@@ -36,6 +36,7 @@ final class EdgeProcess {
         let files = raiseFileLimit(configuration)
 
         let edge = try await Edge.start(configuration, log: log)
+        try await predecessor.awaitTurn()
         var inherited = predecessor.sockets
         try await edge.listeners.update(to: configuration.listen, inherited: &inherited)
         let door = try await AdminDoor.open(configuration.admin, edge: edge, inherited: &inherited, log: log)
@@ -48,7 +49,7 @@ final class EdgeProcess {
                 "admin": "\(configuration.admin.map { "http://\($0)" } ?? "off")",
                 "zones": "\(configuration.zones.count)", "loops": "\(edge.loopCount)", "files": "\(files)",
             ])
-        predecessor.tellReady()
+        predecessor.tellServing()
         SystemdNotifier.notify("MAINPID=\(getpid())\nREADY=1\nSTATUS=serving")
 
         let successor = try await serve(edge, door, signals)
@@ -87,7 +88,11 @@ final class EdgeProcess {
             case .signal(SIGUSR2):
                 var sockets = edge.listeners.handover
                 door?.add(to: &sockets)
-                if await Successor.start(sockets, log: log) { return true }
+                let hasTakenOver = await Successor.start(sockets, log: log) { isHandingOver in
+                    await edge.handOver(isHandingOver)
+                    await door?.handOver(isHandingOver)
+                }
+                if hasTakenOver { return true }
             case .signal:
                 return false
             case .tick:

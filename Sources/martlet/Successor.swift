@@ -6,16 +6,23 @@ import NIOPosix
 
 /// Zero-refusal restart: the new binary inherits the listening sockets, and this process leaves when it serves.
 ///
-/// The sockets are never closed in between, so the kernel queues connections throughout. Two environment variables tell
-/// the child which descriptors are sockets and which is the pipe on which it says that it serves.
+///     predecessor                         successor
+///     starts it, with the sockets  ─────▶ reads its configuration, makes everything ready
+///     stops accepting              ◀───── "prepared"
+///     "your turn"                  ─────▶ accepts
+///     drains and ends              ◀───── "serving"
+///
+/// The sockets are never closed in between, so the kernel queues whoever comes in the moment when neither accepts. If
+/// the successor dies on the way, the predecessor goes on accepting as if nothing had been. They speak over a socket
+/// pair; two environment variables tell the child which descriptors are which.
 enum Successor {
-    static let readyName = "MARTLET_READY_FD"
+    static let channelName = "MARTLET_PREDECESSOR_FD"
     /// Where this binary was when it started: by now another one may stand there.
-    private static let executable = CommandLine.arguments.first.flatMap { resolve($0) } ?? "/proc/self/exe"
+    private static let executable = resolveExecutable() ?? "/proc/self/exe"
 
     static func rememberExecutable() { _ = executable }
 
-    private static func resolve(_ argument: String) -> String? {
+    private static func resolveExecutable() -> String? {
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
         let count = readlink("/proc/self/exe", &buffer, Int(PATH_MAX))
         guard count > 0 else { return nil }
@@ -23,21 +30,25 @@ enum Successor {
     }
 
     /// True: it serves, and this process should leave. False: it failed, which the log tells, and all stays as it was.
-    static func start(_ sockets: SocketHandover, log: Logger) async -> Bool {
-        var ends: [CInt] = [0, 0]
-        guard pipe(&ends) == 0 else { return false }
-        let (reading, writing) = (ends[0], ends[1])
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        defer { close(reading) }
-        let spawned = spawn(sockets, readyDescriptor: writing)
-        close(writing)
+    ///
+    /// - Parameter handOver: stops accepting (true) or goes on (false).
+    static func start(
+        _ sockets: SocketHandover, log: Logger, handOver: (Bool) async -> Void
+    ) async -> Bool {
+        guard let (mine, theirs) = HandoverChannel.pair() else { return false }
+        defer { mine.close() }
+        let spawned = spawn(sockets, channel: theirs)
+        theirs.close()
         guard let child = spawned else {
             log.error("the successor could not be started", metadata: ["binary": "\(executable)"])
             return false
         }
         log.notice("successor started", metadata: ["pid": "\(child)", "binary": "\(executable)"])
-        let isReady = (try? await NIOThreadPool.singleton.runIfActive { awaitReady(reading) }) ?? false
-        if isReady { return true }
+        if await mine.hears(.prepared) {
+            await handOver(true)
+            if mine.says(.yourTurn), await mine.hears(.serving) { return true }
+            await handOver(false)
+        }
         kill(child, SIGKILL)
         var status: Int32 = 0
         waitpid(child, &status, 0)
@@ -45,20 +56,12 @@ enum Successor {
         return false
     }
 
-    /// True when a byte came; false at the end of the pipe, which is the child's, or after the bound.
-    private static func awaitReady(_ descriptor: CInt) -> Bool {
-        var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        guard Glibc.poll(&poll, 1, Int32(Limits.successorReadyMilliseconds)) == 1 else { return false }
-        var byte: UInt8 = 0
-        return read(descriptor, &byte, 1) == 1
-    }
-
-    private static func spawn(_ sockets: SocketHandover, readyDescriptor: CInt) -> pid_t? {
+    private static func spawn(_ sockets: SocketHandover, channel: HandoverChannel) -> pid_t? {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         // A descriptor duplicated onto itself loses close-on-exec, in the child only.
-        let descriptors = sockets.sockets.values.joined().map(\.descriptor) + [readyDescriptor]
+        let descriptors = sockets.sockets.values.joined().map(\.descriptor) + [channel.descriptor]
         for descriptor in descriptors { posix_spawn_file_actions_adddup2(&actions, descriptor, descriptor) }
 
         var attributes = posix_spawnattr_t()
@@ -70,10 +73,10 @@ enum Successor {
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
 
         setenv(SocketHandover.environmentName, sockets.text, 1)
-        setenv(readyName, String(readyDescriptor), 1)
+        setenv(channelName, String(channel.descriptor), 1)
         defer {
             unsetenv(SocketHandover.environmentName)
-            unsetenv(readyName)
+            unsetenv(channelName)
         }
         var arguments: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) } + [nil]
         defer { for argument in arguments { free(argument) } }
@@ -83,10 +86,41 @@ enum Successor {
     }
 }
 
+/// One end of the line between a process and its successor.
+struct HandoverChannel: Sendable {
+    enum Word: UInt8 { case prepared = 1, yourTurn, serving }
+
+    let descriptor: CInt
+
+    static func pair() -> (HandoverChannel, HandoverChannel)? {
+        var ends: [CInt] = [0, 0]
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+        guard socketpair(AF_UNIX, type, 0, &ends) == 0 else { return nil }
+        return (HandoverChannel(descriptor: ends[0]), HandoverChannel(descriptor: ends[1]))
+    }
+
+    func says(_ word: Word) -> Bool {
+        var byte = word.rawValue
+        return write(descriptor, &byte, 1) == 1
+    }
+
+    /// False at the other's end, after the bound, or when it says something else.
+    func hears(_ word: Word) async -> Bool {
+        (try? await NIOThreadPool.singleton.runIfActive {
+            var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            guard Glibc.poll(&poll, 1, Int32(Limits.successorReadyMilliseconds)) == 1 else { return false }
+            var byte: UInt8 = 0
+            return read(descriptor, &byte, 1) == 1 && byte == word.rawValue
+        }) ?? false
+    }
+
+    func close() { Glibc.close(descriptor) }
+}
+
 /// What a predecessor left in the environment, if there was one.
 struct Predecessor {
     var sockets = SocketHandover()
-    private var readyDescriptor: CInt?
+    private var channel: HandoverChannel?
 
     /// Takes over the sockets, and closes every other descriptor that came along: the predecessor's connections must
     /// not be held open by a process that knows nothing of them. Before anything else is opened.
@@ -96,18 +130,18 @@ struct Predecessor {
         guard let text = getenv(SocketHandover.environmentName) else { return predecessor }
         predecessor.sockets = SocketHandover(text: String(cString: text))
         unsetenv(SocketHandover.environmentName)
-        if let ready = getenv(Successor.readyName), let descriptor = CInt(String(cString: ready)) {
-            predecessor.readyDescriptor = descriptor
+        if let text = getenv(Successor.channelName), let descriptor = CInt(String(cString: text)) {
+            predecessor.channel = HandoverChannel(descriptor: descriptor)
             _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         }
-        unsetenv(Successor.readyName)
+        unsetenv(Successor.channelName)
         predecessor.closeStrangers()
         return predecessor
     }
 
     private func closeStrangers() {
         var known = Set(sockets.sockets.values.joined().map(\.descriptor))
-        if let readyDescriptor { known.insert(readyDescriptor) }
+        if let channel { known.insert(channel.descriptor) }
         guard let directory = opendir("/proc/self/fd") else { return }
         known.insert(dirfd(directory))
         var strangers: [CInt] = []
@@ -122,10 +156,16 @@ struct Predecessor {
         for descriptor in strangers where fcntl(descriptor, F_GETFD) & FD_CLOEXEC == 0 { close(descriptor) }
     }
 
-    func tellReady() {
-        guard let readyDescriptor else { return }
-        var byte: UInt8 = 1
-        _ = write(readyDescriptor, &byte, 1)
-        close(readyDescriptor)
+    /// Everything is ready: waits until the predecessor has stopped accepting.
+    func awaitTurn() async throws {
+        guard let channel else { return }
+        guard channel.says(.prepared), await channel.hears(.yourTurn) else {
+            throw StartFailure("the process to be succeeded is gone or did not answer; it keeps serving if it can")
+        }
+    }
+
+    func tellServing() {
+        _ = channel?.says(.serving)
+        channel?.close()
     }
 }

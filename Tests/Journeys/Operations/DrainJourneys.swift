@@ -109,10 +109,13 @@ struct DrainJourneys {
         #expect(arrived.pass())
         edge.process.signal(SIGTERM)
         #expect(try eventually { try edge.admin("/readyz").status == 503 })
+        // Readiness changes first, the event loops hear of it a moment later.
+        pause(milliseconds: 1000)
         release.open()
         let answer = try client.readAnswer()
         #expect(answer.text == "answer")
         #expect(answer.announcesClose, "\(answer.head)")
+        #expect(try client.endsWithoutAnotherByte())
         #expect(edge.process.waitForExit() == 0)
     }
 
