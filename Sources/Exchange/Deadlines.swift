@@ -15,6 +15,9 @@ open class Deadlined {
 
     /// The process is stopping: finish what is under way, begin nothing, close what is idle.
     open func drain() {}
+
+    /// The process stops now.
+    open func cut() {}
 }
 
 /// The deadlines of one event loop.
@@ -85,6 +88,15 @@ package final class DeadlineTable {
         var slot = 0
         while slot < owners.count {
             owners[slot]?.drain()
+            slot += 1
+        }
+    }
+
+    /// Tells everyone that the process stops now.
+    package func cutAll() {
+        var slot = 0
+        while slot < owners.count {
+            owners[slot]?.cut()
             slot += 1
         }
     }

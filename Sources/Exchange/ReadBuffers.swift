@@ -30,11 +30,11 @@ package struct SharedReadAllocator: RecvByteBufferAllocator, @unchecked Sendable
     // Unchecked: NIO asks for Sendable because the option crosses threads once, before the channel is registered; from
     // then on only the channel's own loop calls it, and `buffers` belongs to that loop.
     private let buffers: ReadBuffers
-    private var size: Int
+    /// NIO keeps the very first buffer of a channel for good, so that one is small.
+    private var size = Limits.firstReadBytes
 
     package init(buffers: ReadBuffers) {
         self.buffers = buffers
-        self.size = Limits.readBufferBytesRange.lowerBound
     }
 
     package func buffer(allocator: ByteBufferAllocator) -> ByteBuffer {
@@ -44,12 +44,15 @@ package struct SharedReadAllocator: RecvByteBufferAllocator, @unchecked Sendable
     /// nil keeps NIO from pooling a buffer per channel.
     package func nextBufferSize() -> Int? { nil }
 
+    /// True whatever was read: only then does NIO ask for a buffer before each read instead of using its first one again.
     package mutating func record(actualReadBytes: Int) -> Bool {
-        if actualReadBytes >= size, size < Limits.readBufferBytesRange.upperBound {
-            size *= 2
-            return true
+        let range = Limits.readBufferBytesRange
+        if actualReadBytes >= size {
+            size *= 4
+        } else if actualReadBytes < size / 4 {
+            size /= 2
         }
-        if actualReadBytes < size / 4, size > Limits.readBufferBytesRange.lowerBound { size /= 2 }
-        return false
+        size = min(max(size, range.lowerBound), range.upperBound)
+        return true
     }
 }

@@ -22,6 +22,8 @@ package enum Limits {
     /// Origins may be chattier than clients.
     package static let responseHeadBytesMax = 128 * 1024
     package static let responseFieldCountMax = 256
+    /// Room for a head that a finished exchange keeps for the next.
+    package static let keptHeadBytesMax = 8 * 1024
     /// Interim (1xx) responses passed on for one request before the origin is held to be broken.
     package static let interimResponsesMax = 16
 
@@ -50,6 +52,7 @@ package enum Limits {
     /// A body up to this size is kept until the response starts, so that a stale connection can be retried.
     package static let retryBodyBytesMax = 16 * 1024
     /// Read buffers of one socket adapt between these sizes, in bytes.
+    package static let firstReadBytes = 1024
     package static let readBufferBytesRange = 2 * 1024...128 * 1024
 
     // MARK: Connections
@@ -99,6 +102,8 @@ package enum Limits {
     package static let originWeightRange = 1...1000
     /// Attempts at one request, the first included.
     package static let attemptsDefault = 2
+    /// Kept connections found dead, one after the other, by one request.
+    package static let staleRetriesMax = 3
     package static let attemptsRange = 1...5
     package static let healthIntervalMillisecondsDefault = 10_000
     package static let healthTimeoutMillisecondsDefault = 3_000
@@ -109,6 +114,7 @@ package enum Limits {
     package static let resolveIntervalMillisecondsDefault = 30_000
     package static let resolveTimeoutMilliseconds = 5_000
     package static let addressesPerNameMax = 32
+    package static let resolverThreadCount = 4
 
     // MARK: Configuration
 

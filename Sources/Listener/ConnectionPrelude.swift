@@ -56,13 +56,15 @@ final class ConnectionPrelude: Deadlined, ChannelInboundHandler, RemovableChanne
     }
 
     override func deadlinePassed() {
-        listener.loop.metrics.tlsHandshake(.failed, version: .unknown)
+        if stage != .done { listener.loop.metrics.tlsHandshake(.failed, version: .unknown) }
         context?.close(promise: nil)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
         listener.loop.metrics.add(.clientBytesIn, bytes.readableBytes)
+        guard stage != .done else { return }
+        guard inbound.readableBytes <= Limits.pipelineBytesMax else { return context.close(promise: nil) }
         inbound.writeBuffer(&bytes)
         advance(context)
     }

@@ -27,35 +27,61 @@ package final class EdgeListeners: @unchecked Sendable {
         self.log = log
     }
 
-    /// Opens what the configuration names and is not open, closes what it does not name.
+    /// Sockets bound for a configuration, not yet accepting.
+    package struct Prepared {
+        fileprivate var wanted: [SocketHandover.Key: ConnectionSetup]
+        fileprivate var bound: [SocketHandover.Key: [ListeningSocket]]
+    }
+
+    /// Binds what the configuration names and is not open.
     ///
     /// - Parameter inherited: sockets of a predecessor; those used are taken out.
     /// - Throws: `ListeningSocket.Failure`; then nothing has changed.
-    package func update(to listen: Configuration.Listen, inherited: inout SocketHandover) async throws {
+    package func prepare(
+        _ listen: Configuration.Listen, inherited: inout SocketHandover
+    ) throws -> Prepared {
         let wanted = Self.wanted(listen)
-        var opened: [SocketHandover.Key: [ListeningSocket]] = [:]
+        var bound: [SocketHandover.Key: [ListeningSocket]] = [:]
         do {
             for (key, setup) in wanted {
                 if let door = open[key] {
                     // The same address under another rule: new channels on the same sockets, so nobody is refused.
                     guard door.setup != setup else { continue }
-                    opened[key] = try door.kept.map { try $0.duplicated() }
+                    bound[key] = try door.kept.map { try $0.duplicated() }
                 } else {
-                    opened[key] = try inherited.take(key) ?? loops.map { _ in try ListeningSocket(key.address) }
+                    bound[key] = inherited.take(key) ?? []
+                    // A predecessor may have had fewer loops.
+                    while bound[key, default: []].count < loops.count {
+                        bound[key, default: []].append(try ListeningSocket(key.address))
+                    }
                 }
             }
         } catch {
-            for socket in opened.values.joined() { socket.close() }
+            for socket in bound.values.joined() { socket.close() }
             throw error
         }
-        for (key, door) in open where wanted[key] != door.setup {
+        return Prepared(wanted: wanted, bound: bound)
+    }
+
+    /// Accepts on what was prepared, then closes what the configuration does not name: in this order nobody is refused.
+    ///
+    /// - Throws: when a socket cannot be registered; then the addresses open before stay open.
+    package func commit(_ prepared: Prepared) async throws {
+        var begun: [SocketHandover.Key: Door] = [:]
+        do {
+            for (key, sockets) in prepared.bound {
+                guard let setup = prepared.wanted[key] else { continue }
+                begun[key] = try await begin(setup, sockets)
+            }
+        } catch {
+            for door in begun.values { await close(door) }
+            throw error
+        }
+        for (key, door) in open where prepared.wanted[key] != door.setup {
             open[key] = nil
             await close(door)
         }
-        for (key, sockets) in opened {
-            guard let setup = wanted[key] else { continue }
-            open[key] = try await begin(setup, sockets)
-        }
+        open.merge(begun) { _, new in new }
     }
 
     private static func wanted(_ listen: Configuration.Listen) -> [SocketHandover.Key: ConnectionSetup] {

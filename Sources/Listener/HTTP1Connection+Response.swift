@@ -4,6 +4,7 @@ import Glibc
 import HTTPWire
 import Limits
 import NIOCore
+import NIOSSL
 import Pipeline
 import Telemetry
 
@@ -114,7 +115,7 @@ extension HTTP1Connection {
         guard let context, bytes.readableBytes > 0 else { return }
         if request == .tunnel {
             loop.metrics.add(.tunnelBytesOut, bytes.readableBytes)
-            loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.tunnel)
+            armDeadline()
             return enqueue(bytes, context)
         }
         switch response {
@@ -188,9 +189,12 @@ extension HTTP1Connection {
         flags.remove(.needsFlush)
         writePending(context)
         context.flush()
-        guard !context.channel.isWritable, !flags.contains(.responsePaused) else { return }
-        flags.insert(.responsePaused)
-        loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.write)
+        guard !context.channel.isWritable else { return }
+        if !flags.contains(.responsePaused) {
+            flags.insert(.responsePaused)
+            loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.write)
+        }
+        // Each time: the journey may have another link than when it was paused first.
         journey?.pauseResponse()
     }
 
@@ -204,8 +208,8 @@ extension HTTP1Connection {
         context.flush()
         let framing = response
         endAborted()
-        if framing == .started(.asIs), !isSecure { return resetOnceWritten(context) }
-        close()
+        guard framing == .started(.asIs) else { return close() }
+        if isSecure { closeBelowTLS(context) } else { resetOnceWritten(context) }
     }
 
     private func endAborted() {
@@ -214,6 +218,14 @@ extension HTTP1Connection {
         response = .complete
         finished?.finish()
         response = .none
+    }
+
+    /// Without a close_notify a client of TLS knows that the end is none (RFC 9112, section 9.8).
+    private func closeBelowTLS(_ context: ChannelHandlerContext) {
+        request = .ignoring
+        inbound = ByteBuffer()
+        let below = try? context.pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self)
+        (below ?? context).close(mode: .all, promise: nil)
     }
 
     /// SO_LINGER with a time of zero: close sends a reset.

@@ -86,6 +86,8 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         static let needsFlush = Flags(rawValue: 128)
         /// Counted among the connections between two requests.
         static let countedIdle = Flags(rawValue: 256)
+        /// Everything is written and our half is closed.
+        static let outputEnded = Flags(rawValue: 512)
     }
 
     init(desk: JourneyDesk, peer: IPAddress, tls: TLSFacts?, isSecure: Bool, acceptedAt: UInt64) {
@@ -136,7 +138,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
 
     private func enterIdle() {
         request = .idle
-        if !flags.contains(.responsePaused) { armDeadline() }
+        armDeadline()
         guard !flags.contains(.countedIdle) else { return }
         flags.insert(.countedIdle)
         loop.metrics.adjust(.clientConnectionsIdle, by: 1)
@@ -169,9 +171,18 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         flags.insert(.isProcessing)
         while takeStep() {}
         flags.remove(.isProcessing)
-        if inbound.readableBytes == 0 { inbound = ByteBuffer() }
+        compactInbound()
         updateReading()
         if flags.contains(.inputEnded), request != .complete, request != .ignoring { settleInputEnd() }
+    }
+
+    /// What waits must not hold on to a read buffer many times its size.
+    private func compactInbound() {
+        if inbound.readableBytes == 0 {
+            inbound = ByteBuffer()
+        } else if inbound.storageCapacity > 4096 + 2 * inbound.readableBytes {
+            inbound = ByteBuffer(bytes: inbound.readableBytesView)
+        }
     }
 
     /// One step on; false when it takes more bytes, or somebody else, to go on.
@@ -214,7 +225,9 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
                 try journey.parser.parse(bytes, into: &journey.request)
             }
             guard case .complete(let count) = progress else { return false }
-            journey.requestBytes.writeBytes(inbound.readableBytesView.prefix(count))
+            inbound.withUnsafeReadableBytes { bytes in
+                _ = journey.requestBytes.writeBytes(UnsafeRawBufferPointer(rebasing: bytes.prefix(count)))
+            }
             inbound.moveReaderIndex(forwardBy: count)
             beginExchange(journey)
         } catch {
@@ -324,7 +337,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
 
     private func endBody(trailers: ByteBuffer?) {
         request = .complete
-        loop.deadlines.unset(self)
+        armDeadline()
         journey?.requestEnd(trailers: trailers)
         endExchangeIfComplete()
     }
@@ -363,6 +376,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         guard response == .complete else { return }
         switch request {
         case .complete, .ignoring: break
+        case .body(left: 0): request = .complete
         case .body(let left) where !flags.contains(.closes): return beginDraining(.draining(left: left))
         case .chunkedBody where !flags.contains(.closes): return beginDraining(.drainingChunks)
         case .draining, .drainingChunks: return
@@ -381,7 +395,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     private func beginDraining(_ state: RequestState) {
         request = state
         bodyBytesSeen = 0
-        loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.body)
+        armDeadline()
         resumeRequestBody()
         process()
     }
@@ -406,7 +420,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     func resumeRequestBody() {
         guard flags.contains(.bodyPaused) else { return }
         flags.remove(.bodyPaused)
-        if request != .idle { beginBodyWindow() }
+        armDeadline()
         updateReading()
     }
 
@@ -426,15 +440,17 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         let bytes = inbound
         inbound = ByteBuffer()
         loop.metrics.add(.tunnelBytesIn, bytes.readableBytes)
-        loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.tunnel)
+        armDeadline()
         journey?.requestBody(bytes)
         return false
     }
 
     // MARK: Time
 
-    /// Sets the deadline that fits where the request stands.
-    private func armDeadline() {
+    /// Sets the deadline that fits where the request stands. While the client does not take its response, the write
+    /// timeout alone counts.
+    func armDeadline() {
+        guard !flags.contains(.responsePaused) else { return }
         let timeouts = desk.serving.configuration.timeouts
         switch request {
         case .idle: loop.deadlines.set(self, milliseconds: timeouts.idle)
@@ -529,8 +545,10 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     /// Nothing more comes than what is here: what that does not complete never will be.
     private func settleInputEnd() {
         switch request {
-        case .idle: close()
-        case .complete, .ignoring: if response == .none { closeNow() }
+        // Requests that wait for the client to take its responses are still answered.
+        case .idle: if inbound.readableBytes == 0 || !flags.contains(.responsePaused) { close() }
+        case .complete: break
+        case .ignoring: if response == .none, flags.contains(.outputEnded) { closeNow() }
         case .tunnel: journey?.tunnelInputEnded()
         case .head, .body, .chunkedBody, .draining, .drainingChunks:
             endJourney(because: .clientClosed)
@@ -560,6 +578,12 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
 
     // MARK: Closing
 
+    override func cut() {
+        closes(because: .draining)
+        endJourney(because: .draining)
+        closeNow()
+    }
+
     override func drain() {
         closes(because: .draining)
         if request == .idle, !flags.contains(.awaitsHandshake), inbound.readableBytes == 0 {
@@ -575,16 +599,21 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         request = .ignoring
         inbound = ByteBuffer()
         guard let context else { return }
+        flags.remove(.bodyPaused)
+        updateReading()
         // The client has the write timeout for what it still gets, and then a moment to close its half.
         loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.write)
         guard !flags.contains(.inputEnded) else { return closeOnceWritten(context) }
         let ended = context.eventLoop.makePromise(of: Void.self)
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        ended.futureResult.whenComplete { _ in
-            let connection = bound.value
-            connection.loop.deadlines.set(connection, milliseconds: Limits.lingerMilliseconds)
-        }
+        ended.futureResult.whenComplete { _ in bound.value.outputEnded() }
         context.close(mode: .output, promise: ended)
+    }
+
+    private func outputEnded() {
+        flags.insert(.outputEnded)
+        if flags.contains(.inputEnded) { return closeNow() }
+        loop.deadlines.set(self, milliseconds: Limits.lingerMilliseconds)
     }
 
     /// Closes both halves as soon as the kernel has all that was written.

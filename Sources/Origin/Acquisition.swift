@@ -38,6 +38,9 @@ package final class Acquisition: Deadlined, @unchecked Sendable {
         loop.deadlines.set(self, milliseconds: milliseconds)
     }
 
+    /// A connection is being made for it: now the connect timeout counts.
+    func waitIsOver() { loop.deadlines.release(self) }
+
     package override func deadlinePassed() {
         server.leaveLine(self)
         fail(.poolExhausted)

@@ -14,6 +14,13 @@ import Telemetry
 /// A literal address is its own answer. A name is resolved by the system's resolver on a thread of its own, never on
 /// an event loop; while a later look-up fails, the addresses found last stay in use.
 package final class OriginAddresses: Sendable {
+    /// Threads of their own: a name server that does not answer must not keep handshakes and reloads waiting.
+    private static let resolverThreads: NIOThreadPool = {
+        let pool = NIOThreadPool(numberOfThreads: Limits.resolverThreadCount)
+        pool.start()
+        return pool
+    }()
+
     private let host: String
     private let port: Int
     private let log: Logger
@@ -68,7 +75,7 @@ package final class OriginAddresses: Sendable {
             return true
         }
         guard mayStart else { return }
-        NIOThreadPool.singleton.submit { _ in
+        Self.resolverThreads.submit { _ in
             self.finish(Self.resolve(host: self.host, port: self.port))
         }
     }

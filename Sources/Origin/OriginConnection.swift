@@ -137,8 +137,7 @@ final class OriginConnection: Deadlined, OriginLink, ChannelInboundHandler, @unc
     func send(_ head: ByteBuffer, shape: RequestShape, isComplete: Bool) {
         guard phase == .idle, let context else {
             // It died between being taken and being used.
-            exchangesBegun += 1
-            return fail(.originClosedEarly)
+            return fail(.pooledConnectionLost)
         }
         self.shape = shape
         exchangesBegun += 1
@@ -444,7 +443,9 @@ final class OriginConnection: Deadlined, OriginLink, ChannelInboundHandler, @unc
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if phase == .connecting {
+        if phase == .idle {
+            closeUnasked()
+        } else if phase == .connecting {
             handshakeFailed(Self.isCertificateError(error) ? .originCertificate : .originHandshake)
         } else if case .uncleanShutdown = error as? NIOSSLError {
             // No close_notify: a body that ends with the connection cannot be told from a cut one (RFC 9112, 9.8).

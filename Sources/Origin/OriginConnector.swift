@@ -35,7 +35,9 @@ final class OriginConnector: @unchecked Sendable {
     }
 
     private func connect(_ addresses: ArraySlice<SocketAddress>, lastFailure: Failure) {
-        guard let address = addresses.first else { return fail(lastFailure) }
+        guard let address = addresses.first, let patience = patience(candidates: addresses.count) else {
+            return fail(lastFailure)
+        }
         let connection = OriginConnection(server: server, loop: loop)
         let security = server.security
         ClientBootstrap(group: loop.eventLoop)
@@ -43,7 +45,11 @@ final class OriginConnector: @unchecked Sendable {
             .channelOption(.maxMessagesPerRead, value: 1)
             .channelOption(.allowRemoteHalfClosure, value: security == nil)
             .channelOption(.recvAllocator, value: SharedReadAllocator(buffers: loop.readBuffers))
-            .connectTimeout(.milliseconds(Int64(server.key.timeouts.connect)))
+            .channelOption(
+                .writeBufferWaterMark,
+                value: .init(low: Limits.writeBufferBytesLow, high: Limits.writeBufferBytesHigh)
+            )
+            .connectTimeout(.milliseconds(Int64(patience)))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let security { try channel.pipeline.syncOperations.addHandler(security.makeHandler()) }
@@ -57,6 +63,14 @@ final class OriginConnector: @unchecked Sendable {
                 case .failure(let error): self.connect(addresses.dropFirst(), lastFailure: Self.failure(of: error))
                 }
             }
+    }
+
+    /// Milliseconds for the next address: the connect timeout is for all of them, and one that does not answer must
+    /// leave time for another. nil: it is used up.
+    private func patience(candidates: Int) -> Int? {
+        let spent = Int(clamping: (MonotonicClock.nanoseconds() &- startedAt) / 1_000_000)
+        let left = server.key.timeouts.connect - spent
+        return left > 0 ? max(left / min(candidates, 3), 1) : nil
     }
 
     private func connected(_ connection: OriginConnection) {

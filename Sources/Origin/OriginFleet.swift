@@ -16,7 +16,8 @@ package final class OriginFleet: @unchecked Sendable {
     private let loops: [EdgeLoop]
     private let log: Logger
     private var members: [OriginServer.Key: Member] = [:]
-    private var wanted: Set<OriginServer.Key> = []
+    /// What the configuration being built names, and in which zones.
+    private var wanted: [OriginServer.Key: Set<String>] = [:]
     private var nextLoop = 0
 
     private struct Member {
@@ -38,13 +39,12 @@ package final class OriginFleet: @unchecked Sendable {
         let key = OriginServer.Key(
             origin: origin, pool: zone.pool, timeouts: zone.timeouts, ejection: zone.ejection)
         return try lock.withLock {
-            wanted.insert(key)
+            wanted[key, default: []].insert(zone.name)
             if members[key] == nil {
                 let server = OriginServer(
                     key: key, loopCount: loops.count, security: try OriginSecurity(origin), log: log)
                 members[key] = Member(server: server)
             }
-            members[key]?.zones.insert(zone.name)
             return members[key]?.server
                 ?? OriginServer(key: key, loopCount: loops.count, security: nil, log: log)
         }
@@ -53,20 +53,26 @@ package final class OriginFleet: @unchecked Sendable {
     /// The configuration that was just built is in force: starts what is new, retires what it does not name.
     package func settle() {
         lock.withLock {
-            for key in members.keys where !wanted.contains(key) {
+            for key in members.keys where wanted[key] == nil {
                 guard let member = members.removeValue(forKey: key) else { continue }
                 member.checker?.stop()
                 member.lookup?.cancel()
                 member.server.retire()
             }
-            for key in wanted { start(key) }
-            wanted = []
+            for (key, zones) in wanted {
+                members[key]?.zones = zones
+                start(key)
+            }
+            wanted = [:]
         }
     }
 
     /// The configuration that was just built is not wanted after all.
     package func discard() {
-        lock.withLock { wanted = [] }
+        lock.withLock {
+            for key in wanted.keys where members[key]?.lookup == nil { members[key] = nil }
+            wanted = [:]
+        }
     }
 
     private func start(_ key: OriginServer.Key) {

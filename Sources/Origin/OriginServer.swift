@@ -92,14 +92,14 @@ extension OriginServer {
 
     private func takeIdle(on loop: EdgeLoop) -> (any OriginLink)? {
         if let own = shelves[loop.index % shelves.count].take() {
-            loop.metrics.adjust(.originConnectionsIdle, by: -1)
+            noteIdle(-1, on: loop)
             own.leaveShelf()
             return own
         }
         guard shelves.count > 1 else { return nil }
         for step in 1..<shelves.count {
             if let other = shelves[(loop.index + step) % shelves.count].take() {
-                loop.metrics.adjust(.originConnectionsIdle, by: -1)
+                noteIdle(-1, on: loop)
                 return RemoteLink(driving: other, from: loop)
             }
         }
@@ -121,12 +121,19 @@ extension OriginServer {
             metrics.add(.originPoolOverflows)
             return .unavailable(.poolExhausted)
         }
-        waiterCount.wrappingAdd(1, ordering: .relaxed)
+        waiterCount.wrappingAdd(1, ordering: .sequentiallyConsistent)
         metrics.add(.originPoolWaits)
         // One may have been shelved between the last look and the entry, by somebody who saw nobody wait.
         if let link = takeIdle(on: acquisition.loop) {
             if leaveLine(acquisition) { return .ready(link) }
             link.cancel()
+        } else if reserveConnection() {
+            // The same for a slot.
+            if leaveLine(acquisition) {
+                OriginConnector(server: self, loop: acquisition.loop, acquisition: acquisition).connect()
+                return .pending(acquisition)
+            }
+            connectionEnded()
         }
         acquisition.waits(milliseconds: key.pool.wait)
         return .pending(acquisition)
@@ -141,7 +148,7 @@ extension OriginServer {
     }
 
     private func nextWaiter() -> Acquisition? {
-        guard waiterCount.load(ordering: .relaxed) > 0,
+        guard waiterCount.load(ordering: .sequentiallyConsistent) > 0,
             let waiter = waiters.withLockedValue({ $0.next() })
         else { return nil }
         waiterCount.wrappingSubtract(1, ordering: .relaxed)
@@ -167,24 +174,37 @@ extension OriginServer {
             connection.close()
             return
         }
-        loop.metrics.adjust(.originConnectionsIdle, by: 1)
+        noteIdle(1, on: loop)
         connection.enterShelf(keepAliveMilliseconds: key.pool.keepAlive)
+        // Somebody may have begun to wait between the first look and the shelf.
+        guard let late = nextWaiter() else { return }
+        guard let shelved = shelves[loop.index % shelves.count].take() else { return returnToLine(late) }
+        noteIdle(-1, on: loop)
+        shelved.leaveShelf()
+        late.succeed(with: shelved)
+    }
+
+    /// So many more connections on the shelves, and so many fewer at work.
+    private func noteIdle(_ count: Int, on loop: EdgeLoop) {
+        loop.metrics.adjust(.originConnectionsIdle, by: count)
+        loop.metrics.adjust(.originConnectionsActive, by: -count)
     }
 
     /// A connection closed itself while it was idle. On its loop. False: somebody has just taken it.
     func removeIdle(_ connection: OriginConnection) -> Bool {
         guard shelves[connection.loop.index % shelves.count].remove(connection) else { return false }
-        connection.loop.metrics.adjust(.originConnectionsIdle, by: -1)
+        noteIdle(-1, on: connection.loop)
         return true
     }
 
     /// A counted connection is no more, or was never made. On `loop`, whose waiter may try in its place.
     func connectionEnded() {
-        connectionCount.wrappingSubtract(1, ordering: .relaxed)
+        connectionCount.wrappingSubtract(1, ordering: .sequentiallyConsistent)
         guard let waiter = nextWaiter() else { return }
         waiter.loop.eventLoop.execute {
             guard waiter.isWanted else { return self.connectionSlotFreed() }
             guard self.reserveConnection() else { return self.returnToLine(waiter) }
+            waiter.waitIsOver()
             OriginConnector(server: self, loop: waiter.loop, acquisition: waiter).connect()
         }
     }
@@ -207,7 +227,7 @@ extension OriginServer {
         for shelf in shelves {
             for connection in shelf.takeAll() {
                 connection.loop.eventLoop.execute {
-                    connection.loop.metrics.adjust(.originConnectionsIdle, by: -1)
+                    self.noteIdle(-1, on: connection.loop)
                     connection.close()
                 }
             }

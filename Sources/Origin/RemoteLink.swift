@@ -22,6 +22,7 @@ final class RemoteLink: OriginLink, @unchecked Sendable {
     private var receiver: (any OriginReceiver)?
     private var unacknowledgedBytes = 0
     private var isFull = false
+    private var isPaused = false
     /// The exchange is over: nothing more goes to the far loop, where the connection may serve another.
     private var isOver = false
 
@@ -60,8 +61,8 @@ final class RemoteLink: OriginLink, @unchecked Sendable {
     }
 
     func sendEnd(trailers: ByteBuffer?) { onFarLoop { $0.sendEnd(trailers: trailers) } }
-    func pauseResponse() { ear.map { ear in onFarLoop { _ in ear.pause(true) } } }
-    func resumeResponse() { ear.map { ear in onFarLoop { _ in ear.pause(false) } } }
+    func pauseResponse() { pause(true) }
+    func resumeResponse() { pause(false) }
     func closeTunnelOutput() { onFarLoop { $0.closeTunnelOutput() } }
 
     func cancel() {
@@ -78,6 +79,12 @@ final class RemoteLink: OriginLink, @unchecked Sendable {
         isOver = true
         receiver = nil
         ear = nil
+    }
+
+    private func pause(_ paused: Bool) {
+        guard let ear, isPaused != paused else { return }
+        isPaused = paused
+        onFarLoop { _ in ear.pause(paused) }
     }
 
     /// Runs `action` on the connection's loop, unless by then the connection has ended this exchange: it may already

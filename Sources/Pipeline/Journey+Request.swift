@@ -76,7 +76,10 @@ extension Journey {
     }
 
     private func writeFields(_ writer: inout ByteWriter, _ bytes: Span<UInt8>) {
+        let mayBeSpoofed = !serving.usesStandardAddressHeader && !serving.isTrusted(peer)
         for field in request.fields where !field.isDropped {
+            // Whoever is not trusted cannot name the client to the origin either.
+            if mayBeSpoofed, serving.isAddressField(field, bytes) { continue }
             switch field.known {
             case .xForwardedFor, .xForwardedProto, .xForwardedHost, .xForwardedPort, .forwarded, .xRealIP,
                 .martletRay, .traceparent, .tracestate, .via:
@@ -128,13 +131,10 @@ extension Journey {
         if isTrusted { writeMembers(of: .forwarded, &writer, bytes) }
         writeForwardedElement(&writer, bytes)
         writer.write("\r\n")
-        if request.has(.via) {
-            writer.write("Via: ")
-            writeMembers(of: .via, &writer, bytes)
-            writer.write("1.1 martlet\r\n")
-        } else {
-            writer.write("Via: 1.1 martlet\r\n")
-        }
+        writer.write("Via: ")
+        writeMembers(of: .via, &writer, bytes)
+        // The version received (RFC 9110, section 7.6.3).
+        writer.write(request.minorVersion == 0 ? "1.0 martlet\r\n" : "1.1 martlet\r\n")
     }
 
     /// The values of all fields of that name, each followed by a comma.

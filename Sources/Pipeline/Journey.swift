@@ -34,6 +34,7 @@ package final class Journey: Exchange, OriginReceiver {
     private var link: (any OriginLink)?
     private var acquisition: Acquisition?
     private var mayUseIdle = true
+    private var staleRetries = 0
     private(set) var usedIdle = false
 
     /// Body received and not yet given up: what no link has had, and what a second attempt would send again.
@@ -125,7 +126,7 @@ package final class Journey: Exchange, OriginReceiver {
     /// Which origin server gets it.
     private func balance() -> Step {
         guard let zone else { return .fail(.internalError) }
-        let now = MonotonicClock.nanoseconds()
+        let now = zone.balancer.servers.count > 1 ? MonotonicClock.nanoseconds() : startedAt
         let hint = zone.hint(of: self)
         let random = zone.balancer.servers.count > 1 ? loop.identifiers.next() : 0
         guard let index = zone.balancer.choose(hint, tried: triedServers, now: now, random: random) else {
@@ -133,7 +134,7 @@ package final class Journey: Exchange, OriginReceiver {
         }
         serverIndex = index
         let server = zone.balancer.servers[index]
-        server.outstanding.wrappingAdd(1, ordering: .relaxed)
+        if zone.countsOutstanding { server.outstanding.wrappingAdd(1, ordering: .relaxed) }
         self.server = server
         return .proceed(.connect)
     }
@@ -169,8 +170,12 @@ package final class Journey: Exchange, OriginReceiver {
         link.send(head, shape: shape, isComplete: isWhole)
         loop.giveBackOutput(head)
         guard !isWhole, self.link === link else { return }
-        if heldBody.readableBytes > 0, !link.sendBody(heldBody) { pauseBody() }
-        guard self.link === link else { return }
+        if heldBody.readableBytes > 0 {
+            let hasRoom = link.sendBody(heldBody)
+            // Writing may find the connection dead, and by now the exchange may be elsewhere, or over.
+            guard self.link === link else { return }
+            if !hasRoom { pauseBody() }
+        }
         if !request.method.isIdempotent { dropHeldBody() }
         if isRequestComplete { link.sendEnd(trailers: heldTrailers) } else if isBodyPaused { resumeBodyIfDrained() }
     }
@@ -179,18 +184,24 @@ package final class Journey: Exchange, OriginReceiver {
 
     package func requestBody(_ bytes: ByteBuffer) {
         if isTunnel {
-            if link?.sendBody(bytes) == false { pauseBody() }
-            return
+            return send(bytes)
         }
         requestBodyBytes &+= UInt64(bytes.readableBytes)
         if let most = zone?.configuration.bodyBytesMax, requestBodyBytes > most { return fail(.bodyTooLarge) }
-        if isHeadSent, let link {
+        if isHeadSent, link != nil {
             keepForRetry(bytes)
-            if !link.sendBody(bytes) { pauseBody() }
+            send(bytes)
         } else {
             heldBody.writeImmutableBuffer(bytes)
             if heldBody.readableBytes > Limits.retryBodyBytesMax { pauseBody() }
         }
+    }
+
+    private func send(_ bytes: ByteBuffer) {
+        guard let link else { return }
+        let hasRoom = link.sendBody(bytes)
+        guard self.link === link else { return }
+        if !hasRoom { pauseBody() }
     }
 
     package func requestEnd(trailers: ByteBuffer?) {
@@ -288,7 +299,7 @@ package final class Journey: Exchange, OriginReceiver {
 
     package func originFailed(_ failure: Failure) {
         link = nil
-        let isStale = failure == .originClosedEarly && usedIdle && status == 0
+        let isStale = status == 0 && (failure == .pooledConnectionLost || failure == .originClosedEarly && usedIdle)
         if !isStale, failure.side == .origin { noteOriginFailure(failure) }
         if mayTryAgain(after: failure, isStale: isStale) {
             loop.metrics.add(isStale ? .originRetriesStaleConnection : .originRetriesFailover)
@@ -310,10 +321,11 @@ package final class Journey: Exchange, OriginReceiver {
     /// and all of it is still here. The origin must not have answered a byte.
     private func mayTryAgain(after failure: Failure, isStale: Bool) -> Bool {
         guard status == 0, client != nil, let zone else { return false }
+        if failure == .pooledConnectionLost { return staleRetries < Limits.staleRetriesMax }
         if failure.happenedBeforeSending { return attempts < zone.configuration.attempts }
         guard failure == .originClosedEarly, request.method.isIdempotent, isBodyHeld else { return false }
-        // An idle connection that the origin had closed was no attempt at all; but a fresh one follows, so no loop.
-        return isStale ? mayUseIdle : attempts < zone.configuration.attempts
+        // An idle connection that the origin had closed was no attempt at all.
+        return isStale ? staleRetries < Limits.staleRetriesMax : attempts < zone.configuration.attempts
     }
 
     private func tryAgain(isStale: Bool) {
@@ -321,6 +333,7 @@ package final class Journey: Exchange, OriginReceiver {
         usedIdle = false
         if isStale {
             mayUseIdle = false
+            staleRetries += 1
             attempts -= 1
             run(from: .connect)
         } else {
@@ -391,7 +404,7 @@ package final class Journey: Exchange, OriginReceiver {
     }
 
     private func releaseServer() {
-        server?.outstanding.wrappingSubtract(1, ordering: .relaxed)
+        if zone?.countsOutstanding == true { server?.outstanding.wrappingSubtract(1, ordering: .relaxed) }
         server = nil
     }
 
@@ -402,6 +415,18 @@ package final class Journey: Exchange, OriginReceiver {
         if isTunnel { loop.metrics.adjust(.tunnelsActive, by: -1) }
         releaseServer()
         desk.takeBack(self)
+    }
+
+    /// Lets go of what the next request has no use for.
+    func shed() {
+        client = nil
+        tls = nil
+        zone = nil
+        if heldBody.storageCapacity > 0 { heldBody = ByteBuffer() }
+        heldTrailers = nil
+        if requestBytes.storageCapacity > Limits.keptHeadBytesMax {
+            requestBytes = ByteBufferAllocator().buffer(capacity: 1024)
+        }
     }
 
     /// As new, with the memory it has grown to.
@@ -417,6 +442,7 @@ package final class Journey: Exchange, OriginReceiver {
         if !triedServers.isEmpty { triedServers = [] }
         attempts = 0
         mayUseIdle = true
+        staleRetries = 0
         usedIdle = false
         if heldBody.storageCapacity > 0 { heldBody = ByteBuffer() }
         isHeadSent = false

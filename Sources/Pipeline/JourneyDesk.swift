@@ -8,7 +8,10 @@ package import Logging
 package final class JourneyDesk {
     package let loop: EdgeLoop
     package let log: Logger
-    package var serving: Serving
+    package var serving: Serving {
+        // Those kept for reuse hold the old one, and all that it holds.
+        didSet { spare.removeAll() }
+    }
     /// Journeys that are done. As many as were ever under way at once, up to a bound.
     private var spare: ContiguousArray<Journey> = []
     private static let spareMax = 1024
@@ -27,7 +30,7 @@ package final class JourneyDesk {
     }
 
     func takeBack(_ journey: Journey) {
-        journey.client = nil
-        if spare.count < Self.spareMax { spare.append(journey) }
+        journey.shed()
+        if spare.count < Self.spareMax, journey.serving === serving { spare.append(journey) }
     }
 }

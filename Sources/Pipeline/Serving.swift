@@ -82,7 +82,9 @@ package final class Serving: Sendable {
         }
     }
 
-    private func isAddressField(_ field: Field, _ bytes: Span<UInt8>) -> Bool {
+    var usesStandardAddressHeader: Bool { addressHeader == nil }
+
+    func isAddressField(_ field: Field, _ bytes: Span<UInt8>) -> Bool {
         guard let addressHeader else { return field.known == .xForwardedFor }
         guard Int(field.name.count) == addressHeader.count, field.name.end <= bytes.count else { return false }
         for offset in addressHeader.indices
@@ -98,6 +100,8 @@ package final class ServedZone: Sendable {
     /// The zone's place in the metrics.
     let metricsIndex: Int
     let takesEveryHost: Bool
+    /// Whether the balancing policy looks at how many exchanges each server has.
+    let countsOutstanding: Bool
     /// For the access log.
     let nameBytes: [UInt8]
 
@@ -105,6 +109,7 @@ package final class ServedZone: Sendable {
         self.configuration = configuration
         self.balancer = balancer
         self.metricsIndex = metricsIndex
+        self.countsOutstanding = configuration.balance == .leastOutstanding
         self.nameBytes = Array(configuration.name.utf8)
         self.takesEveryHost = configuration.hostnames.contains("*")
     }

@@ -22,6 +22,7 @@ package enum Failure: Int, Error, Sendable, CaseIterable {
     case clientStalled
     // The edge's side.
     case poolExhausted
+    case pooledConnectionLost
     case outOfResources
     case draining
     case internalError
@@ -73,6 +74,7 @@ extension Failure {
         case .clientClosed: "client_closed"
         case .clientStalled: "client_stalled"
         case .poolExhausted: "pool_exhausted"
+        case .pooledConnectionLost: "pooled_connection_lost"
         case .outOfResources: "edge_out_of_resources"
         case .draining: "draining"
         case .internalError: "internal_error"
@@ -96,7 +98,7 @@ extension Failure {
             .expectationFailed, .connectRefused, .headerTimeout, .bodyTimeout, .bodyTooSlow, .bodyTooLarge,
             .badBody, .unknownHost, .misdirected, .clientClosed, .clientStalled:
             .client
-        case .poolExhausted, .outOfResources, .draining, .internalError:
+        case .poolExhausted, .pooledConnectionLost, .outOfResources, .draining, .internalError:
             .edge
         case .noHealthyOrigin, .originName, .originRefused, .originUnreachable, .originConnectTimeout,
             .originHandshake, .originCertificate, .originFirstByteTimeout, .originIdleTimeout,
@@ -120,7 +122,7 @@ extension Failure {
         case .clientClosed, .clientStalled: 499
         case .internalError: 500
         case .notImplemented: 501
-        case .originName, .originRefused, .originUnreachable, .originHandshake, .originCertificate,
+        case .pooledConnectionLost, .originName, .originRefused, .originUnreachable, .originHandshake, .originCertificate,
             .originClosedEarly, .originBadResponse:
             502
         case .poolExhausted, .outOfResources, .draining, .noHealthyOrigin: 503
@@ -132,8 +134,8 @@ extension Failure {
     /// Whether nothing of the request can have reached an origin, so that any request may be sent again.
     package var happenedBeforeSending: Bool {
         switch self {
-        case .originName, .originRefused, .originUnreachable, .originConnectTimeout, .originHandshake,
-            .originCertificate:
+        case .pooledConnectionLost, .originName, .originRefused, .originUnreachable, .originConnectTimeout,
+            .originHandshake, .originCertificate:
             true
         default:
             false
@@ -160,6 +162,7 @@ extension Failure {
         case .clientClosed: "The client closed the connection before the response was complete."
         case .clientStalled: "The client stopped taking the response."
         case .poolExhausted: "Every connection to the origin is busy and the queue for one is full or too slow."
+        case .pooledConnectionLost: "Kept connections to the origin were lost again and again."
         case .outOfResources: "This server has no file descriptor or memory left for a connection to the origin."
         case .draining: "This server is stopping; try again."
         case .internalError: "This server met an error of its own."

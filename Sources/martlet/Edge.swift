@@ -129,11 +129,13 @@ final class Edge: @unchecked Sendable {
             let store = try newCertificates(new)
             let serving = try Serving(configuration: new, fleet: fleet, metrics: zoneRegistry)
             var none = SocketHandover()
-            try await listeners.update(to: new.listen, inherited: &none)
+            let prepared = try listeners.prepare(new.listen, inherited: &none)
+            // Before anyone is accepted on a new address, every loop knows the zones and certificates for it.
             configuration = new
             certificates = store
             await publish(serving)
             fleet.settle()
+            try await listeners.commit(prepared)
             noteConfiguration()
         } catch {
             fleet.discard()
@@ -216,6 +218,8 @@ final class Edge: @unchecked Sendable {
 
     /// Closes what is left and writes out the access log.
     func close() async {
+        // First what is still under way, so that its lines are in the log.
+        for loop in edgeLoops { try? await loop.eventLoop.submit { loop.deadlines.cutAll() }.get() }
         for loop in edgeLoops { try? await loop.eventLoop.submit { loop.accessLog?.close() }.get() }
         _ = accessLog?.close()
         try? await group.shutdownGracefully()

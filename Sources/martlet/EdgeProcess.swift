@@ -38,7 +38,7 @@ final class EdgeProcess {
         let edge = try await Edge.start(configuration, log: log)
         try await predecessor.awaitTurn()
         var inherited = predecessor.sockets
-        try await edge.listeners.update(to: configuration.listen, inherited: &inherited)
+        try await edge.listeners.commit(edge.listeners.prepare(configuration.listen, inherited: &inherited))
         let door = try await AdminDoor.open(configuration.admin, edge: edge, inherited: &inherited, log: log)
         inherited.closeRest()
         edge.markReady(true)
@@ -96,6 +96,7 @@ final class EdgeProcess {
             case .signal:
                 return false
             case .tick:
+                signals.tickTaken()
                 await reload.poll()
             }
         }
@@ -107,20 +108,29 @@ final class EdgeProcess {
     /// Lets what is under way finish, within a bound; a second signal ends the wait.
     private func stop(_ edge: Edge, _ door: AdminDoor?, _ signals: SignalWatch, tellsSystemd: Bool) async {
         if tellsSystemd { SystemdNotifier.notify("STOPPING=1\nSTATUS=draining") }
+        // A successor's door is the one that answers from here on.
+        if !tellsSystemd { await door?.close() }
         edge.markReady(false)
         await edge.listeners.closeAll()
         await edge.drain()
         let timeout = edge.configuration.timeouts.drain
         let start = MonotonicClock.nanoseconds()
+        var wantsOut = false
         let open = await edge.openConnections()
         log.notice("draining", metadata: ["connections": "\(open)", "at most ms": "\(timeout)"])
         for await event in signals.events {
-            if case .signal = event { break }
+            switch event {
+            case .signal(SIGTERM), .signal(SIGINT): wantsOut = true
+            case .signal(SIGHUP): edge.accessLog?.reopen()
+            case .signal: break
+            case .tick: signals.tickTaken()
+            }
+            if wantsOut { break }
             let elapsed = (MonotonicClock.nanoseconds() - start) / 1_000_000
             if await edge.openConnections() == 0 || elapsed >= UInt64(timeout) { break }
         }
         let left = await edge.openConnections()
-        await door?.close()
+        if tellsSystemd { await door?.close() }
         await edge.close()
         log.notice("stopped", metadata: ["connections cut": "\(left)"])
     }

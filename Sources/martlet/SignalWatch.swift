@@ -1,5 +1,6 @@
 import Glibc
 import Limits
+import Synchronization
 
 /// The operator's signals and a slow clock, as one stream of events.
 ///
@@ -13,6 +14,12 @@ final class SignalWatch: Sendable {
     }
 
     let events: AsyncStream<Event>
+    private let isTickPending: TickFlag
+
+    /// Whether a tick waits to be taken: no second one is added to it, so that ticks cannot push signals out.
+    private final class TickFlag: Sendable {
+        let isSet = Atomic<Bool>(false)
+    }
     static let watched = [SIGHUP, SIGINT, SIGTERM, SIGUSR2]
 
     /// On the main thread, while it is the only one: the kernel gives a signal to any thread that does not block it.
@@ -30,15 +37,24 @@ final class SignalWatch: Sendable {
     }
 
     init() {
-        let (stream, continuation) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .bufferingNewest(64))
+        let (stream, continuation) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .unbounded)
         events = stream
+        let pending = TickFlag()
+        isTickPending = pending
         Self.start { set in
             var set = set
             var timeout = timespec(tv_sec: 0, tv_nsec: Limits.signalTickMilliseconds * 1_000_000)
             let number = sigtimedwait(&set, nil, &timeout)
-            continuation.yield(number > 0 ? .signal(number) : .tick)
+            if number > 0 {
+                continuation.yield(.signal(number))
+            } else if !pending.isSet.exchange(true, ordering: .relaxed) {
+                continuation.yield(.tick)
+            }
         }
     }
+
+    /// The tick was taken: the next one may come.
+    func tickTaken() { isTickPending.isSet.store(false, ordering: .relaxed) }
 
     /// Calls `body` for ever on a thread of its own.
     private static func start(_ body: @escaping @Sendable (sigset_t) -> Void) {

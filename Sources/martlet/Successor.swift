@@ -20,7 +20,23 @@ enum Successor {
     /// Where this binary was when it started: by now another one may stand there.
     private static let executable = resolveExecutable() ?? "/proc/self/exe"
 
-    static func rememberExecutable() { _ = executable }
+    /// The environment as it was at the start. Not changed by `setenv`: another thread may be reading it.
+    private static let inheritedEnvironment: [String] = {
+        var entries: [String] = []
+        var next = environ
+        while let entry = next.pointee {
+            entries.append(String(cString: entry))
+            next += 1
+        }
+        return entries.filter {
+            !$0.hasPrefix(SocketHandover.environmentName + "=") && !$0.hasPrefix(channelName + "=")
+        }
+    }()
+
+    static func rememberExecutable() {
+        _ = executable
+        _ = inheritedEnvironment
+    }
 
     private static func resolveExecutable() -> String? {
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
@@ -72,16 +88,15 @@ enum Successor {
         posix_spawnattr_setsigmask(&attributes, &nothing)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
 
-        setenv(SocketHandover.environmentName, sockets.text, 1)
-        setenv(channelName, String(channel.descriptor), 1)
-        defer {
-            unsetenv(SocketHandover.environmentName)
-            unsetenv(channelName)
-        }
+        var environment = inheritedEnvironment.map { strdup($0) }
+        environment.append(strdup("\(SocketHandover.environmentName)=\(sockets.text)"))
+        environment.append(strdup("\(channelName)=\(channel.descriptor)"))
+        environment.append(nil)
+        defer { for entry in environment { free(entry) } }
         var arguments: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) } + [nil]
         defer { for argument in arguments { free(argument) } }
         var child = pid_t()
-        guard posix_spawn(&child, executable, &actions, &attributes, &arguments, environ) == 0 else { return nil }
+        guard posix_spawn(&child, executable, &actions, &attributes, &arguments, &environment) == 0 else { return nil }
         return child
     }
 }

@@ -63,7 +63,9 @@ struct BalancingJourneys {
         let answers = try spread(edge, 12)
         release.open()
         let busy = try held.readAnswer().text
-        #expect(answers == [busy == "a" ? "b" : "a": 12], "\(busy) was busy: \(answers)")
+        // A request may come before the one before it is counted as done, and then both origins have one; taking turns
+        // would give the busy one six.
+        #expect((answers[busy] ?? 0) <= 3, "\(busy) was busy: \(answers)")
     }
 
     @Test(
