@@ -32,7 +32,10 @@ let package = Package(
                 "Admin", "Certificates", "Listener", "Pipeline", "Origin", "Telemetry", "Exchange", "ConfigModel",
                 "Limits", nioCore, nioPosix, nioSSL, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ]
+            ],
+            // Takes the place of the C library's malloc in what is served with: an idle TLS connection holds a tenth less.
+            // Measured in docs/measurements.md.
+            linkerSettings: [.linkedLibrary("mimalloc", .when(configuration: .release))]
         ),
         // The journey.
         .target(

@@ -98,6 +98,7 @@ extension Journey {
         guard let accept = request.first(.accept), let value = text(accept) else { return false }
         let json = AcceptedQuality(of: "application/json", in: value)
         let html = AcceptedQuality(of: "text/html", in: value)
+        guard json.quality > 0 else { return false }
         return json.quality == html.quality ? json.isNamed && !html.isNamed : json.quality > html.quality
     }
 }

@@ -24,6 +24,7 @@ final class CloseWatch: ChannelOutboundHandler {
     var isBlocked = false
     private var held: [(NIOAny, EventLoopPromise<Void>?)] = []
     private(set) var heldBytes = 0
+    private var heldEnd: EventLoopPromise<Void>?
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         guard isBlocked else { return context.write(data, promise: promise) }
@@ -38,17 +39,22 @@ final class CloseWatch: ChannelOutboundHandler {
         held = []
         heldBytes = 0
         context.flush()
+        heldEnd?.succeed(())
+        heldEnd = nil
     }
 
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
         switch mode {
         case .output:
             outputEnded = true
-            promise?.succeed(())
+            // The end comes behind what was written, as it does on a socket.
+            if isBlocked { heldEnd = promise } else { promise?.succeed(()) }
         default:
             closed = true
             for (_, promise) in held { promise?.fail(ChannelError.ioOnClosedChannel) }
             held = []
+            heldEnd?.fail(ChannelError.ioOnClosedChannel)
+            heldEnd = nil
             context.close(mode: mode, promise: promise)
         }
     }

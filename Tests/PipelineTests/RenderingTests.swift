@@ -20,7 +20,8 @@ private func rendered(
     try stage.begin(head)
     let text = try channel.heard()
     #expect(text.hasSuffix("\r\n\r\n"))
-    return text.dropLast(4).components("\r\n")
+    // CRLF is one character to Swift.
+    return text.dropLast(2).components("\r\n")
 }
 
 extension StringProtocol {
@@ -28,7 +29,6 @@ extension StringProtocol {
     fileprivate func components(_ separator: String) -> [String] {
         var parts = [""]
         for character in self {
-            // CRLF is one character to Swift.
             if String(character) == separator { parts.append("") } else { parts[parts.count - 1].append(character) }
         }
         return parts
