@@ -124,6 +124,8 @@ package enum Limits {
     package static let certificateFileBytesMax = 1024 * 1024
     package static let configurationPollMilliseconds = 1_000
     /// How often the process looks up from waiting for signals.
+    /// How long an event loop may take to answer before the process is held to be unwell.
+    package static let loopAnswerMilliseconds = 2_000
     package static let signalTickMilliseconds = 100
     /// How long a successor may take to serve before it is held to have failed.
     package static let successorReadyMilliseconds = 60_000

@@ -241,10 +241,12 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         let limit = desk.serving.configuration.limits.requestsPerConnection
         flags.remove(.closes)
         // Behind a CONNECT comes what its sender takes for a tunnel: none of that is a request.
-        if !journey.request.keepAlive || requestsServed >= limit || loop.isDraining
-            || journey.request.method == .connect
-        {
+        if !journey.request.keepAlive || journey.request.method == .connect {
             flags.insert(.closes)
+            closes(because: .keepAliveEnded)
+        } else if requestsServed >= limit || loop.isDraining {
+            flags.insert(.closes)
+            closes(because: loop.isDraining ? .draining : .requestLimit)
         }
         response = .waiting
         switch journey.request.framing {

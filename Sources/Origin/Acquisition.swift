@@ -24,22 +24,35 @@ package final class Acquisition: Deadlined, @unchecked Sendable {
 
     var isWanted: Bool { receiver != nil }
 
+    /// Whether it is counted among those in line.
+    private var isCounted = false
+
+    private func count(_ counted: Bool) {
+        guard counted != isCounted else { return }
+        isCounted = counted
+        loop.metrics.adjust(.originPoolWaiters, by: counted ? 1 : -1)
+    }
+
     /// The receiver gives up. On its loop.
     package func cancel() {
         guard receiver != nil else { return }
         receiver = nil
-        loop.deadlines.release(self)
+        waitIsOver()
         server.leaveLine(self)
     }
 
     /// In the line from now on, for so long at most.
     func waits(milliseconds: Int) {
+        count(true)
         loop.deadlines.register(self)
         loop.deadlines.set(self, milliseconds: milliseconds)
     }
 
     /// A connection is being made for it: now the connect timeout counts.
-    func waitIsOver() { loop.deadlines.release(self) }
+    func waitIsOver() {
+        count(false)
+        loop.deadlines.release(self)
+    }
 
     package override func deadlinePassed() {
         server.leaveLine(self)
@@ -57,7 +70,7 @@ package final class Acquisition: Deadlined, @unchecked Sendable {
     }
 
     private func deliver(_ link: any OriginLink, _ connection: OriginConnection) {
-        loop.deadlines.release(self)
+        waitIsOver()
         guard let receiver else {
             // Nobody wants it any more: back to the pool, on its own loop.
             connection.loop.eventLoop.execute { connection.returnUnused() }
@@ -70,7 +83,7 @@ package final class Acquisition: Deadlined, @unchecked Sendable {
 
     /// On the receiver's loop.
     func fail(_ failure: Failure) {
-        loop.deadlines.release(self)
+        waitIsOver()
         guard let receiver else { return }
         self.receiver = nil
         receiver.originUnavailable(failure)

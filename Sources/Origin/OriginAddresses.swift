@@ -35,7 +35,11 @@ package final class OriginAddresses: Sendable {
         var isLookingUp = false
     }
 
-    init(host: String, port: Int, log: Logger) {
+    private let metrics: SharedMetrics?
+
+    /// - Parameter metrics: counts the look-ups, which happen on no event loop.
+    init(host: String, port: Int, log: Logger, metrics: SharedMetrics? = nil) {
+        self.metrics = metrics
         self.host = host
         self.port = port
         self.log = log
@@ -88,10 +92,12 @@ package final class OriginAddresses: Sendable {
             return (state.waiting, state.addresses)
         }
         if case .failure(let error) = found {
+            metrics?.add(.originLookupsFailed)
             log.warning(
                 "origin name lookup failed",
                 metadata: ["name": "\(host)", "reason": "\(error.reason)", "kept": "\(addresses.count)"])
         }
+        if case .success = found { metrics?.add(.originLookupsOK) }
         for promise in waiting {
             if addresses.isEmpty { promise.fail(Failure.originName) } else { promise.succeed(addresses) }
         }

@@ -380,6 +380,7 @@ final class OriginConnection: Deadlined, OriginLink, ChannelInboundHandler, @unc
             case .data(let range):
                 inbound.moveReaderIndex(forwardBy: range.lowerBound)
                 if let slice = inbound.readSlice(length: range.count) { receiver?.originBody(slice) }
+                armReadDeadline()
             case .end(let consumed):
                 inbound.moveReaderIndex(forwardBy: consumed)
                 endResponse(trailers: TrailerLines.render(chunks.trailers))

@@ -15,6 +15,7 @@ package final class OriginFleet: @unchecked Sendable {
     private let lock = NIOLock()
     private let loops: [EdgeLoop]
     private let log: Logger
+    private let metrics: SharedMetrics?
     private var members: [OriginServer.Key: Member] = [:]
     /// What the configuration being built names, and in which zones.
     private var wanted: [OriginServer.Key: Set<String>] = [:]
@@ -27,7 +28,9 @@ package final class OriginFleet: @unchecked Sendable {
         var zones: Set<String> = []
     }
 
-    package init(loops: [EdgeLoop], log: Logger) {
+    /// - Parameter metrics: for what happens on no event loop.
+    package init(loops: [EdgeLoop], log: Logger, metrics: SharedMetrics? = nil) {
+        self.metrics = metrics
         self.loops = loops
         self.log = log
     }
@@ -42,11 +45,12 @@ package final class OriginFleet: @unchecked Sendable {
             wanted[key, default: []].insert(zone.name)
             if members[key] == nil {
                 let server = OriginServer(
-                    key: key, loopCount: loops.count, security: try OriginSecurity(origin), log: log)
+                    key: key, loopCount: loops.count, security: try OriginSecurity(origin), log: log,
+                    metrics: metrics)
                 members[key] = Member(server: server)
             }
             return members[key]?.server
-                ?? OriginServer(key: key, loopCount: loops.count, security: nil, log: log)
+                ?? OriginServer(key: key, loopCount: loops.count, security: nil, log: log, metrics: metrics)
         }
     }
 

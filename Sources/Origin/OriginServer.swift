@@ -49,9 +49,9 @@ package final class OriginServer: Sendable {
         }
     }
 
-    package init(key: Key, loopCount: Int, security: OriginSecurity?, log: Logger) {
+    package init(key: Key, loopCount: Int, security: OriginSecurity?, log: Logger, metrics: SharedMetrics? = nil) {
         self.key = key
-        self.addresses = OriginAddresses(host: key.origin.host, port: key.origin.port, log: log)
+        self.addresses = OriginAddresses(host: key.origin.host, port: key.origin.port, log: log, metrics: metrics)
         self.health = OriginHealth(ejection: key.ejection)
         self.security = security
         self.nameBytes = Array(Self.name(of: key.origin).utf8)

@@ -32,15 +32,17 @@ final class AdminDoor {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let channel = try await AdminServer.serve(descriptor: kept.duplicated().descriptor, on: group, log: log) {
             path in
-            await answer(path, edge)
+            await answer(path, edge, judge: group.any())
         }
         return AdminDoor(key: key, kept: kept, channel: channel, group: group)
     }
 
-    private static func answer(_ path: String, _ edge: Edge) async -> AdminServer.Answer {
+    private static func answer(_ path: String, _ edge: Edge, judge: any EventLoop) async -> AdminServer.Answer {
         switch path {
         case "/healthz":
-            return AdminServer.Answer(status: 200, text: "ok")
+            return await edge.loopsTurn(judge: judge)
+                ? AdminServer.Answer(status: 200, text: "ok")
+                : AdminServer.Answer(status: 503, text: "an event loop does not answer")
         case "/readyz":
             return edge.isReady
                 ? AdminServer.Answer(status: 200, text: "ready") : AdminServer.Answer(status: 503, text: "draining")

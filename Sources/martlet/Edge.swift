@@ -25,15 +25,16 @@ final class Edge: @unchecked Sendable {
     private let edgeLoops: [EdgeLoop]
     private let fleet: OriginFleet
     private let zoneRegistry: ZoneRegistry
-    let sharedMetrics = SharedMetrics()
+    let sharedMetrics: SharedMetrics
     private let isReadyNow = Atomic<Bool>(false)
     private let log: Logger
 
     private init(
         _ configuration: Configuration, _ certificates: CertificateStore?, _ accessLog: AccessLog?,
         _ group: MultiThreadedEventLoopGroup, _ loops: [NIOLoopBound<ListenerLoop>], _ edgeLoops: [EdgeLoop],
-        _ fleet: OriginFleet, _ zoneRegistry: ZoneRegistry, _ log: Logger
+        _ fleet: OriginFleet, _ zoneRegistry: ZoneRegistry, _ sharedMetrics: SharedMetrics, _ log: Logger
     ) {
+        self.sharedMetrics = sharedMetrics
         self.configuration = configuration
         self.certificates = certificates
         self.accessLog = accessLog
@@ -62,7 +63,8 @@ final class Edge: @unchecked Sendable {
             }.get()
             edgeLoops.append(made)
         }
-        let fleet = OriginFleet(loops: edgeLoops, log: log)
+        let sharedMetrics = SharedMetrics()
+        let fleet = OriginFleet(loops: edgeLoops, log: log, metrics: sharedMetrics)
         let registry = ZoneRegistry()
         let serving = try Serving(configuration: configuration, fleet: fleet, metrics: registry)
         var loops: [NIOLoopBound<ListenerLoop>] = []
@@ -70,7 +72,8 @@ final class Edge: @unchecked Sendable {
             loops.append(try await begin(loop, serving, certificates, loopCount: count, log))
         }
         fleet.settle()
-        let edge = Edge(configuration, certificates, accessLog, group, loops, edgeLoops, fleet, registry, log)
+        let edge = Edge(
+            configuration, certificates, accessLog, group, loops, edgeLoops, fleet, registry, sharedMetrics, log)
         edge.noteConfiguration()
         return edge
     }
@@ -183,6 +186,21 @@ final class Edge: @unchecked Sendable {
 
     func markReady(_ ready: Bool) { isReadyNow.store(ready, ordering: .relaxed) }
     var isReady: Bool { isReadyNow.load(ordering: .relaxed) }
+
+    /// Whether every event loop answers within a moment.
+    ///
+    /// - Parameter judge: a loop of somebody else's, which keeps the time.
+    func loopsTurn(judge: any EventLoop) async -> Bool {
+        let verdict = judge.makePromise(of: Bool.self)
+        EventLoopFuture.andAllComplete(edgeLoops.map { $0.eventLoop.submit {} }, on: judge)
+            .whenComplete { _ in verdict.succeed(true) }
+        // The first to come is the verdict: a promise kept twice keeps the first.
+        let giveUp = judge.scheduleTask(in: .milliseconds(Int64(Limits.loopAnswerMilliseconds))) {
+            verdict.succeed(false)
+        }
+        defer { giveUp.cancel() }
+        return (try? await verdict.futureResult.get()) ?? false
+    }
 
     func openConnections() async -> Int {
         var count = 0

@@ -156,7 +156,8 @@ struct IPAddressTests {
         let alphabet = Array("0123456789abcdef:.[]% x\u{0}".utf8)
         for _ in 0..<20_000 {
             let count = Int.random(in: 0...24, using: &generator)
-            let text = String(decoding: (0..<count).map { _ in alphabet.randomElement(using: &generator) ?? 0 }, as: UTF8.self)
+            let text = String(
+                decoding: (0..<count).map { _ in alphabet.randomElement(using: &generator) ?? 0 }, as: UTF8.self)
             if let address = parse(text) { #expect(parse(written(address)) == address) }
         }
     }

@@ -5,13 +5,14 @@ import ConfigModel
 import Exchange
 import HTTPWire
 import Limits
-@testable import Listener
 import Logging
 import NIOCore
 import NIOEmbedded
+import Telemetry
+
+@testable import Listener
 @testable import Origin
 @testable import Pipeline
-import Telemetry
 
 /// Notes how the channel is closed, and keeps an orderly end of our half from closing the whole, as a socket would.
 final class CloseWatch: ChannelOutboundHandler {

@@ -4,11 +4,12 @@ import ConfigModel
 import Exchange
 import HTTPWire
 import Limits
-@testable import Listener
 import NIOCore
 import NIOEmbedded
 import Telemetry
 import Testing
+
+@testable import Listener
 
 private let get = "GET / HTTP/1.1\r\nHost: h.test\r\n\r\n"
 
@@ -77,7 +78,8 @@ struct OrderTests {
         #expect(statuses(try door.client.heard()).count == count + 1)
     }
 
-    @Test("a head as long as the configuration allows is read, however it comes", arguments: [50_000, 100_000, 200_000])
+    @Test(
+        "a head as long as the configuration allows is read, however it comes", arguments: [50_000, 100_000, 200_000])
     func longHead(count: Int) throws {
         let door = try Door { $0.limits.headBytes = 256 * 1024 }
         defer { door.finish() }
@@ -117,10 +119,12 @@ struct KeepAliveTests {
         "rules of RFC 9112, section 9.3",
         arguments: [
             ("1.1", "", nil, true), ("1.1", "Connection: close\r\n", "close", false),
-            ("1.1", "Connection: keep-alive\r\n", nil, true), ("1.1", "Connection: keep-alive, close\r\n", "close", false),
+            ("1.1", "Connection: keep-alive\r\n", nil, true),
+            ("1.1", "Connection: keep-alive, close\r\n", "close", false),
             ("1.1", "Connection: CLOSE\r\n", "close", false), ("1.0", "", "close", false),
             ("1.0", "Connection: keep-alive\r\n", "keep-alive", true),
-            ("1.0", "Connection: keep-alive, close\r\n", "close", false), ("1.0", "Connection: close\r\n", "close", false),
+            ("1.0", "Connection: keep-alive, close\r\n", "close", false),
+            ("1.0", "Connection: close\r\n", "close", false),
         ] as [(String, String, String?, Bool)])
     func rules(version: String, fields: String, said: String?, stays: Bool) throws {
         let door = try Door()
@@ -178,14 +182,16 @@ struct KeepAliveTests {
         #expect(busy.watch.outputEnded)
     }
 
-    @Test("a head that is none is answered and ends the connection", arguments: [
-        ("GET / HTTP/1.1\nHost: h.test\r\n\r\n", 400), ("GET / HTTP/2.0\r\n\r\n", 505),
-        ("GET / HTTP/1.1\r\n\r\n", 400), ("GET  / HTTP/1.1\r\nHost: h.test\r\n\r\n", 400),
-        ("POST / HTTP/1.1\r\nHost: h.test\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nHost: h.test\r\nExpect: tea\r\n\r\n", 417),
-        ("GET /" + String(repeating: "a", count: 20_000) + " HTTP/1.1\r\nHost: h.test\r\n\r\n", 414),
-        ("GET / HTTP/1.1\r\nHost: h.test\r\n" + String(repeating: "a: b\r\n", count: 129) + "\r\n", 431),
-    ])
+    @Test(
+        "a head that is none is answered and ends the connection",
+        arguments: [
+            ("GET / HTTP/1.1\nHost: h.test\r\n\r\n", 400), ("GET / HTTP/2.0\r\n\r\n", 505),
+            ("GET / HTTP/1.1\r\n\r\n", 400), ("GET  / HTTP/1.1\r\nHost: h.test\r\n\r\n", 400),
+            ("POST / HTTP/1.1\r\nHost: h.test\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: h.test\r\nExpect: tea\r\n\r\n", 417),
+            ("GET /" + String(repeating: "a", count: 20_000) + " HTTP/1.1\r\nHost: h.test\r\n\r\n", 414),
+            ("GET / HTTP/1.1\r\nHost: h.test\r\n" + String(repeating: "a: b\r\n", count: 129) + "\r\n", 431),
+        ])
     func refused(head: String, status: Int) throws {
         let door = try Door()
         defer { door.finish() }
@@ -222,7 +228,9 @@ struct KeepAliveTests {
         #expect(!door.client.isActive)
     }
 
-    @Test("half a request gets nothing", arguments: ["GET / HT", "POST / HTTP/1.1\r\nHost: h.test\r\nContent-Length: 9\r\n\r\nabc"])
+    @Test(
+        "half a request gets nothing",
+        arguments: ["GET / HT", "POST / HTTP/1.1\r\nHost: h.test\r\nContent-Length: 9\r\n\r\nabc"])
     func halfRequest(text: String) throws {
         let door = try Door()
         defer { door.finish() }
@@ -260,7 +268,8 @@ struct EarlyResponseTests {
         let hidden = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
         try door.client.say(Self.post("Content-Length: \(hidden.utf8.count)\r\n") + hidden)
         #expect(statuses(try door.client.heard()) == [421])
-        try door.client.say(Self.post("Transfer-Encoding: chunked\r\n") + "1b\r\n\(hidden)".prefix(4 + 27) + "\r\n0\r\n\r\n")
+        try door.client.say(
+            Self.post("Transfer-Encoding: chunked\r\n") + "1b\r\n\(hidden)".prefix(4 + 27) + "\r\n0\r\n\r\n")
         #expect(statuses(try door.client.heard()) == [421])
         #expect(!door.watch.outputEnded)
     }
@@ -331,7 +340,8 @@ struct FramingTests {
         return (Heard(try door.client.heard()), door)
     }
 
-    private static let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 7\r\n\r\n"
+    private static let chunked =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 7\r\n\r\n"
 
     @Test("a client of HTTP/1.1 gets chunks anew")
     func chunks() throws {
@@ -369,10 +379,13 @@ struct FramingTests {
         #expect(!door.watch.outputEnded)
     }
 
-    @Test("HEAD and 304 keep the length of what they stand for, 204 has none", arguments: [
-        ("HEAD", "200 OK\r\nContent-Length: 5\r\n", "5"), ("GET", "304 Not Modified\r\nContent-Length: 5\r\n", "5"),
-        ("GET", "204 No Content\r\nContent-Length: 0\r\n", nil), ("HEAD", "200 OK\r\nTransfer-Encoding: chunked\r\n", nil),
-    ] as [(String, String, String?)])
+    @Test(
+        "HEAD and 304 keep the length of what they stand for, 204 has none",
+        arguments: [
+            ("HEAD", "200 OK\r\nContent-Length: 5\r\n", "5"), ("GET", "304 Not Modified\r\nContent-Length: 5\r\n", "5"),
+            ("GET", "204 No Content\r\nContent-Length: 0\r\n", nil),
+            ("HEAD", "200 OK\r\nTransfer-Encoding: chunked\r\n", nil),
+        ] as [(String, String, String?)])
     func bodiless(method: String, head: String, length: String?) throws {
         let (heard, door) = try answer("\(method) / HTTP/1.1\r\nHost: h.test\r\n\r\n", "HTTP/1.1 \(head)\r\n")
         defer { door.finish() }
@@ -391,11 +404,14 @@ struct FramingTests {
         #expect((Int(heard.fields["content-length"] ?? "") ?? 0) > 100)
     }
 
-    @Test("a response cut short never looks whole", arguments: [
-        ("1.1", "Content-Length: 9\r\n\r\nabc"), ("1.1", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"),
-    ])
+    @Test(
+        "a response cut short never looks whole",
+        arguments: [
+            ("1.1", "Content-Length: 9\r\n\r\nabc"), ("1.1", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"),
+        ])
     func cut(version: String, rest: String) throws {
-        let (heard, door) = try answer("GET / HTTP/\(version)\r\nHost: h.test\r\n\r\n", "HTTP/1.1 200 OK\r\n" + rest, ends: true)
+        let (heard, door) = try answer(
+            "GET / HTTP/\(version)\r\nHost: h.test\r\n\r\n", "HTTP/1.1 200 OK\r\n" + rest, ends: true)
         defer { door.finish() }
         #expect(heard?.rest.contains("abc") == true)
         #expect(heard?.rest.contains("0\r\n\r\n") == false)
@@ -428,7 +444,8 @@ struct FramingTests {
         defer { door.finish() }
         let origin = try door.addOrigin()
         try door.client.say(
-            "GET /1 HTTP/1.1\r\nHost: h.test\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: h.test\r\n\r\n")
+            "GET /1 HTTP/1.1\r\nHost: h.test\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: h.test\r\n\r\n"
+        )
         _ = try origin.heard()
         try origin.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         #expect(try origin.heard().hasPrefix("GET /2 "))

@@ -2,8 +2,9 @@
 
 import ConfigModel
 import Glibc
-@testable import Listener
 import Testing
+
+@testable import Listener
 
 @Suite("SocketHandover", .serialized)
 struct SocketHandoverTests {

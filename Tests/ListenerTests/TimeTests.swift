@@ -4,11 +4,12 @@ import ConfigModel
 import Exchange
 import HTTPWire
 import Limits
-@testable import Listener
 import NIOCore
 import NIOEmbedded
 import Telemetry
 import Testing
+
+@testable import Listener
 
 private let get = "GET / HTTP/1.1\r\nHost: h.test\r\n\r\n"
 private let page = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -101,7 +102,9 @@ struct TimeTests {
         #expect(door.watch.outputEnded)
     }
 
-    @Test("a body slower than the rate is answered 408, one that keeps it is not", arguments: [(50, false), (1_000, true)])
+    @Test(
+        "a body slower than the rate is answered 408, one that keeps it is not",
+        arguments: [(50, false), (1_000, true)])
     func bodyRate(bytesPerTick: Int, isAccepted: Bool) throws {
         let door = try Door {
             $0.timeouts.body = 3_000
@@ -172,7 +175,8 @@ struct TimeTests {
         #expect(door.watch.outputEnded || !door.client.isActive)
     }
 
-    @Test("a body under way beside a response keeps its timeout when the client takes bytes again",
+    @Test(
+        "a body under way beside a response keeps its timeout when the client takes bytes again",
         arguments: ["Content-Length: 99999", "Transfer-Encoding: chunked"])
     func bodyBesidePausedResponse(framing: String) throws {
         let door = try door()

@@ -4,10 +4,11 @@ import ConfigModel
 import Exchange
 import Logging
 import NIOCore
-@testable import Origin
 import Synchronization
 import Telemetry
 import Testing
+
+@testable import Origin
 
 /// A zone of origins and its balancer.
 private struct Field {
@@ -56,7 +57,9 @@ private struct Field {
 
 @Suite("Balancer: round robin")
 struct RoundRobinTests {
-    @Test("a round gives each origin exactly its weight", arguments: [[1, 1], [5, 1, 1], [3, 2], [1, 1000], [7, 7, 7, 1]])
+    @Test(
+        "a round gives each origin exactly its weight",
+        arguments: [[1, 1], [5, 1, 1], [3, 2], [1, 1000], [7, 7, 7, 1]])
     func weights(_ weights: [Int]) {
         var field = Field(weights: weights)
         let round = weights.reduce(0, +)
@@ -294,7 +297,9 @@ struct LeastOutstandingTests {
 
 @Suite("Balancer: slow start")
 struct SlowStartTests {
-    @Test("a returning origin takes a growing part of its turns", arguments: [(0, 0.1), (5_000, 0.5), (9_000, 0.9), (10_000, 1.0)])
+    @Test(
+        "a returning origin takes a growing part of its turns",
+        arguments: [(0, 0.1), (5_000, 0.5), (9_000, 0.9), (10_000, 1.0)])
     func share(elapsed: Int, part: Double) {
         var field = Field(weights: [1, 1], slowStart: 10_000)
         field.takeDown(0)

@@ -8,8 +8,9 @@ import Limits
 import Logging
 import NIOCore
 import NIOEmbedded
-@testable import Origin
 import Telemetry
+
+@testable import Origin
 
 /// One origin server on one embedded event loop. Call `finish()` at the end of each test.
 final class OriginBench {

@@ -1,15 +1,18 @@
 // Whether an origin may be given requests.
 
 import ConfigModel
-@testable import Origin
 import Testing
+
+@testable import Origin
 
 @Suite("OriginHealth")
 struct OriginHealthTests {
     private static let millisecond: UInt64 = 1_000_000
     private static let start: UInt64 = 1_000_000 * millisecond
 
-    private static func health(failures: Int = 3, for milliseconds: Int = 1_000, slowStart: Int = 10_000) -> OriginHealth {
+    private static func health(failures: Int = 3, for milliseconds: Int = 1_000, slowStart: Int = 10_000)
+        -> OriginHealth
+    {
         var ejection = Zone.Ejection()
         ejection.consecutiveFailures = failures
         ejection.forMilliseconds = milliseconds

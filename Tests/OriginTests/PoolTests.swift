@@ -5,9 +5,10 @@ import Exchange
 import Limits
 import NIOCore
 import NIOEmbedded
-@testable import Origin
 import Telemetry
 import Testing
+
+@testable import Origin
 
 @Suite("IdleShelf")
 struct IdleShelfTests {

@@ -8,11 +8,12 @@ import HTTPWire
 import Limits
 import NIOCore
 import NIOEmbedded
-@testable import Origin
-@testable import Pipeline
 import Synchronization
 import Telemetry
 import Testing
+
+@testable import Origin
+@testable import Pipeline
 
 private let get = "GET / HTTP/1.1\r\nHost: h.test\r\n\r\n"
 private let noContent = "HTTP/1.1 204 No Content\r\n\r\n"
@@ -201,7 +202,9 @@ struct RetryTests {
         return true
     }
 
-    @Test("a stale idle connection was no attempt: another follows, after one exchange as after many", arguments: [1, 2, 5])
+    @Test(
+        "a stale idle connection was no attempt: another follows, after one exchange as after many",
+        arguments: [1, 2, 5])
     func stale(exchanges: Int) throws {
         #expect(try isRetried(get, exchanges: exchanges))
     }

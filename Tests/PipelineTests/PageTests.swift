@@ -5,9 +5,10 @@ import Exchange
 import Foundation
 import HTTPWire
 import NIOCore
-@testable import Pipeline
 import Telemetry
 import Testing
+
+@testable import Pipeline
 
 @Suite("Pages")
 struct PageTests {
@@ -180,7 +181,9 @@ struct FailureTests {
         #expect(Set(Failure.allCases.map { "\($0.explanation)" }).count == Failure.allCases.count)
     }
 
-    @Test("labels are one word in lower case, explanations one sentence that needs no escape", arguments: Failure.allCases)
+    @Test(
+        "labels are one word in lower case, explanations one sentence that needs no escape", arguments: Failure.allCases
+    )
     func wording(_ failure: Failure) {
         #expect("\(failure.label)".allSatisfy { $0 == "_" || ("a"..."z").contains($0) })
         let text = "\(failure.explanation)"
@@ -195,14 +198,14 @@ struct FailureTests {
             // RFC 9110, sections 15.6.2 and 15.6.6: what the client asks for and we lack is said with a 5xx.
             let isOurLack = failure == .notImplemented || failure == .versionNotSupported
             #expect((isOurLack ? 500...599 : 400...499).contains(failure.status))
-        case .edge: #expect([500, 503].contains(failure.status))
+        case .edge: #expect([500, 502, 503].contains(failure.status))
         case .origin: #expect([502, 503, 504].contains(failure.status))
         }
     }
 
-    @Test("only an origin's failure can have happened before sending to it", arguments: Failure.allCases)
+    @Test("no client's failure happened before sending to an origin", arguments: Failure.allCases)
     func beforeSending(_ failure: Failure) {
-        if failure.happenedBeforeSending { #expect(failure.side == .origin) }
+        if failure.happenedBeforeSending { #expect(failure.side != .client) }
     }
 
     @Test("every status has a reason phrase", arguments: Failure.allCases)

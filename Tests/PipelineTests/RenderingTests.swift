@@ -4,9 +4,10 @@ import ConfigModel
 import Exchange
 import HTTPWire
 import NIOCore
-@testable import Pipeline
 import Telemetry
 import Testing
+
+@testable import Pipeline
 
 /// The lines of the request that an origin hears for `head`, the request line first.
 private func rendered(
@@ -131,14 +132,16 @@ struct RenderingTests {
         #expect(lines.values("X-Forwarded-Proto") == ["https"])
     }
 
-    @Test("framing is written anew", arguments: [
-        ("POST", "Content-Length: 5\r\n", ["5"], [String]()),
-        ("POST", "Content-Length: 005\r\n", ["5"], []),
-        ("POST", "Content-Length: 0\r\n", ["0"], []),
-        ("POST", "Transfer-Encoding: chunked\r\n", [], ["chunked"]),
-        ("POST", "Transfer-Encoding: CHUNKED\r\n", [], ["chunked"]),
-        ("GET", "", [], []),
-    ])
+    @Test(
+        "framing is written anew",
+        arguments: [
+            ("POST", "Content-Length: 5\r\n", ["5"], [String]()),
+            ("POST", "Content-Length: 005\r\n", ["5"], []),
+            ("POST", "Content-Length: 0\r\n", ["0"], []),
+            ("POST", "Transfer-Encoding: chunked\r\n", [], ["chunked"]),
+            ("POST", "Transfer-Encoding: CHUNKED\r\n", [], ["chunked"]),
+            ("GET", "", [], []),
+        ])
     func framing(method: String, fields: String, length: [String], coding: [String]) throws {
         let lines = try rendered("\(method) / HTTP/1.1\r\nHost: h.test\r\n\(fields)\r\n")
         #expect(lines.values("Content-Length") == length)
@@ -266,7 +269,8 @@ struct TraceTests {
     @Test("a bad one begins a new trace, without the state of the old")
     func beginsAnew() throws {
         let lines = try rendered(
-            "GET / HTTP/1.1\r\nHost: h.test\r\ntraceparent: 00-\(Self.trace)-\(Self.parent)-01-x\r\ntracestate: a=1\r\n\r\n")
+            "GET / HTTP/1.1\r\nHost: h.test\r\ntraceparent: 00-\(Self.trace)-\(Self.parent)-01-x\r\ntracestate: a=1\r\n\r\n"
+        )
         let made = try #require(lines.values("traceparent").first)
         let bytes = Array(made.utf8)
         #expect(isTraceParent(bytes, ByteRange(start: 0, count: UInt32(bytes.count))))
@@ -280,7 +284,9 @@ struct ClientAddressTests {
     /// 10.0.0.0/8.
     private static let ours = AddressBlock(high: 0, low: 0xffff_0a00_0000, prefixBits: 104)
 
-    private func client(_ fields: String, peer: String = "10.0.0.1", header: String = "x-forwarded-for") throws -> String {
+    private func client(_ fields: String, peer: String = "10.0.0.1", header: String = "x-forwarded-for") throws
+        -> String
+    {
         let stage = try Stage(
             Scene {
                 $0.configuration.trustedProxies = [Self.ours]
@@ -315,7 +321,8 @@ struct ClientAddressTests {
         #expect(try client("X-Forwarded-For: 6.6.6.6\r\n", peer: "198.51.100.7") == "198.51.100.7")
     }
 
-    @Test("however many members a client sends ahead, the proxy's own word is the last", arguments: [10, 63, 64, 65, 500])
+    @Test(
+        "however many members a client sends ahead, the proxy's own word is the last", arguments: [10, 63, 64, 65, 500])
     func manyMembers(count: Int) throws {
         let claimed = Array(repeating: "6.6.6.6", count: count).joined(separator: ", ")
         #expect(try client("X-Forwarded-For: \(claimed), 203.0.113.9\r\n") == "203.0.113.9")

@@ -8,9 +8,10 @@ import Limits
 import Logging
 import NIOCore
 import NIOEmbedded
+import Telemetry
+
 @testable import Origin
 @testable import Pipeline
-import Telemetry
 
 /// What a test wants served: one zone for every host, unless it says otherwise.
 struct Scene {
@@ -106,9 +107,6 @@ final class Stage {
         servers[server].release(connection)
         return channel
     }
-
-    /// Fills the place that a closed connection has left, so that the journey goes on waiting for the test.
-    func refill() { for server in servers { while server.reserveConnection() {} } }
 
     func finish() {
         if journey.client != nil { journey.finish() }
