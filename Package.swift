@@ -114,7 +114,8 @@ let package = Package(
         .testTarget(
             name: "PipelineTests",
             dependencies: [
-                "Pipeline", "Origin", "Exchange", "Telemetry", "ConfigModel", "HTTPWire", "Limits", nioCore, nioEmbedded,
+                "Pipeline", "Origin", "Exchange", "Telemetry", "ConfigModel", "HTTPWire", "Limits", nioCore,
+                nioEmbedded,
                 logging,
             ]
         ),

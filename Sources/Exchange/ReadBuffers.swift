@@ -30,11 +30,12 @@ package struct SharedReadAllocator: RecvByteBufferAllocator, @unchecked Sendable
     // Unchecked: NIO asks for Sendable because the option crosses threads once, before the channel is registered; from
     // then on only the channel's own loop calls it, and `buffers` belongs to that loop.
     private let buffers: ReadBuffers
-    /// NIO keeps the very first buffer of a channel for good, so that one is small.
-    private var size = Limits.firstReadBytes
+    private var size: Int
 
-    package init(buffers: ReadBuffers) {
+    /// - Parameter firstReadBytes: NIO keeps the very first buffer of a channel for good, so that one is small.
+    package init(buffers: ReadBuffers, firstReadBytes: Int = Limits.firstReadBytes) {
         self.buffers = buffers
+        self.size = firstReadBytes
     }
 
     package func buffer(allocator: ByteBufferAllocator) -> ByteBuffer {

@@ -53,6 +53,8 @@ package enum Limits {
     package static let retryBodyBytesMax = 16 * 1024
     /// Read buffers of one socket adapt between these sizes, in bytes.
     package static let firstReadBytes = 1024
+    /// The same where TLS comes first: its handshake reads more than once anyhow.
+    package static let firstSecureReadBytes = 64
     package static let readBufferBytesRange = 2 * 1024...128 * 1024
 
     // MARK: Connections

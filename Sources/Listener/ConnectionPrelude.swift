@@ -29,6 +29,7 @@ final class ConnectionPrelude: Deadlined, ChannelInboundHandler, RemovableChanne
     private var hello = ClientHelloParser()
     private var context: ChannelHandlerContext?
     private var stage: Stage
+    private var hasHandedOver = false
 
     private enum Stage { case proxyHeader, clientHello, waiting, done }
 
@@ -52,6 +53,7 @@ final class ConnectionPrelude: Deadlined, ChannelInboundHandler, RemovableChanne
 
     func handlerRemoved(context: ChannelHandlerContext) {
         listener.loop.deadlines.release(self)
+        if !hasHandedOver { listener.desk.connectionEnded?() }
         self.context = nil
     }
 
@@ -193,6 +195,7 @@ final class ConnectionPrelude: Deadlined, ChannelInboundHandler, RemovableChanne
         let pipeline = context.pipeline.syncOperations
         do {
             try pipeline.addHandler(connection, position: .after(self))
+            hasHandedOver = true
             if let secured {
                 try pipeline.addHandler(NIOSSLServerHandler(context: secured), position: .after(self))
             }

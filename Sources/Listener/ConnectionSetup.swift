@@ -16,9 +16,6 @@ struct ConnectionSetup: Sendable, Equatable {
             return channel.close(promise: nil)
         }
         loop.metrics.add(isSecure ? .clientConnectionsAcceptedHTTPS : .clientConnectionsAcceptedHTTP)
-        listener.connectionOpened()
-        let bound = NIOLoopBound(listener, eventLoop: channel.eventLoop)
-        channel.closeFuture.whenComplete { _ in bound.value.connectionClosed() }
         let peer = IPAddress(channel.remoteAddress)
         let pipeline = channel.pipeline.syncOperations
         if isSecure || expectsProxyHeader {
@@ -28,5 +25,7 @@ struct ConnectionSetup: Sendable, Equatable {
             try pipeline.addHandler(
                 HTTP1Connection(desk: listener.desk, peer: peer, tls: nil, isSecure: false, acceptedAt: acceptedAt))
         }
+        // The handler, or its successor, takes the count back when it leaves the pipeline.
+        listener.connectionOpened()
     }
 }

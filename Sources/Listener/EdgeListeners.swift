@@ -109,6 +109,8 @@ package final class EdgeListeners: @unchecked Sendable {
             let channel = try await Self.bootstrap(eventLoop, bound, setup).withBoundSocket(twin.descriptor).get()
             try await eventLoop.submit { bound.value.add(server: channel) }.get()
             door.channels.append(channel)
+            // NIO has said `listen` with a backlog of its own, 128, before any option could reach it.
+            try socket.listenAgain()
         }
         return door
     }
@@ -117,7 +119,6 @@ package final class EdgeListeners: @unchecked Sendable {
         _ eventLoop: any EventLoop, _ bound: NIOLoopBound<ListenerLoop>, _ setup: ConnectionSetup
     ) -> ServerBootstrap {
         ServerBootstrap(group: eventLoop)
-            .serverChannelOption(.backlog, value: Int32(Limits.listenBacklogCount))
             // Accepts many at a time: under a storm of new connections that saves a wake-up each.
             .serverChannelOption(.maxMessagesPerRead, value: 16)
             .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
@@ -131,7 +132,10 @@ package final class EdgeListeners: @unchecked Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     let listener = bound.value
                     try channel.syncOptions?.setOption(
-                        .recvAllocator, value: SharedReadAllocator(buffers: listener.loop.readBuffers))
+                        .recvAllocator,
+                        value: SharedReadAllocator(
+                            buffers: listener.loop.readBuffers,
+                            firstReadBytes: setup.isSecure ? Limits.firstSecureReadBytes : Limits.firstReadBytes))
                     try setup.begin(channel, listener)
                 }
             }

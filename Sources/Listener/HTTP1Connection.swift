@@ -115,6 +115,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         loop.metrics.adjust(.clientConnectionsActive, by: -1)
         leaveIdle()
         loop.metrics.connectionClosed(closeReason ?? .clientClosed)
+        desk.connectionEnded?()
         self.context = nil
     }
 
@@ -563,9 +564,9 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
             loop.metrics.tlsHandshake(.failed, version: .unknown)
             closes(because: .tlsFailed)
         }
-        closes(because: .reset)
         // A client that goes without close_notify is no news: its requests are framed by themselves.
         if case .uncleanShutdown = error as? NIOSSLError, request == .idle { return closeNow() }
+        closes(because: .reset)
         endJourney(because: .clientClosed)
         closeNow()
     }

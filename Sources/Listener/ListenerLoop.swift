@@ -22,6 +22,7 @@ package final class ListenerLoop {
         self.desk = desk
         self.certificates = certificates
         self.connectionsMax = connectionsMax
+        desk.connectionEnded = { [unowned self] in connectionClosed() }
     }
 
     package var loop: EdgeLoop { desk.loop }

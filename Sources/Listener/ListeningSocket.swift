@@ -39,6 +39,13 @@ package struct ListeningSocket: Sendable {
         }
     }
 
+    /// Sets the backlog anew: of two calls of `listen` the last one counts.
+    func listenAgain() throws {
+        guard listen(descriptor, Int32(Limits.listenBacklogCount)) == 0 else {
+            throw Failure(description: "cannot listen: \(Self.text(errno))")
+        }
+    }
+
     /// A second descriptor of the same socket, not inherited by children unless they are given it.
     package func duplicated() throws -> ListeningSocket {
         let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)

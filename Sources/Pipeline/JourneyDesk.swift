@@ -12,6 +12,8 @@ package final class JourneyDesk {
         // Those kept for reuse hold the old one, and all that it holds.
         didSet { spare.removeAll() }
     }
+    /// Told when a connection of this loop is no more. One closure a loop: one a connection would be kept by each.
+    package var connectionEnded: (() -> Void)?
     /// Journeys that are done. As many as were ever under way at once, up to a bound.
     private var spare: ContiguousArray<Journey> = []
     private static let spareMax = 1024

@@ -122,7 +122,8 @@ extension Failure {
         case .clientClosed, .clientStalled: 499
         case .internalError: 500
         case .notImplemented: 501
-        case .pooledConnectionLost, .originName, .originRefused, .originUnreachable, .originHandshake, .originCertificate,
+        case .pooledConnectionLost, .originName, .originRefused, .originUnreachable, .originHandshake,
+            .originCertificate,
             .originClosedEarly, .originBadResponse:
             502
         case .poolExhausted, .outOfResources, .draining, .noHealthyOrigin: 503
