@@ -48,8 +48,9 @@ final class Edge: @unchecked Sendable {
     }
 
     /// Makes everything but the listening sockets.
-    static func start(_ configuration: Configuration, log: Logger) async throws -> Edge {
+    static func start(_ configuration: Configuration, isSuccessor: Bool, log: Logger) async throws -> Edge {
         try makeDataDirectory(configuration.data)
+        try DataLock.take(configuration.data, isSuccessor: isSuccessor)
         let count = configuration.threads ?? System.coreCount
         let group = MultiThreadedEventLoopGroup(numberOfThreads: count)
         let accessLog = try openAccessLog(configuration.accessLog)

@@ -35,7 +35,7 @@ final class EdgeProcess {
         for warning in loaded.warnings { log.warning("\(warning.oneLine)") }
         let files = raiseFileLimit(configuration)
 
-        let edge = try await Edge.start(configuration, log: log)
+        let edge = try await Edge.start(configuration, isSuccessor: predecessor.exists, log: log)
         try await predecessor.awaitTurn()
         var inherited = predecessor.sockets
         try await edge.listeners.commit(edge.listeners.prepare(configuration.listen, inherited: &inherited))

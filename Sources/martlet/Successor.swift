@@ -171,6 +171,9 @@ struct Predecessor {
         for descriptor in strangers where fcntl(descriptor, F_GETFD) & FD_CLOEXEC == 0 { close(descriptor) }
     }
 
+    /// Whether there was one.
+    var exists: Bool { channel != nil }
+
     /// Everything is ready: waits until the predecessor has stopped accepting.
     func awaitTurn() async throws {
         guard let channel else { return }
