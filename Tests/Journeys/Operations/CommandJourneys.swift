@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Testing
 
 /// The commands as an operator types them.
@@ -18,6 +19,22 @@ struct CommandJourneys {
             origins: ["http://127.0.0.1:8000"]
 
         """
+
+    @Test("A second martlet on the same data directory is refused, and says why")
+    func secondProcess() throws {
+        let stage = try Stage()
+        defer { stage.strike() }
+        let origins = zone("example.test", origins: ["http://127.0.0.1:9"])
+        let first = try stage.edge(EdgeConfiguration(zones: origins))
+        let second = try Edge(EdgeConfiguration(zones: origins), on: stage)
+        #expect(second.process.waitForExit() == 1)
+        #expect(second.process.errors.contains("another martlet runs with the data directory"))
+        #expect(try first.admin("/readyz").status == 200)
+        // A process that was killed leaves no lock behind.
+        first.process.signal(SIGKILL)
+        _ = first.process.waitForExit()
+        _ = try stage.edge(EdgeConfiguration(zones: origins))
+    }
 
     @Test("check accepts the example that everyone starts with")
     func checkAccepts() throws {

@@ -10,6 +10,8 @@ struct EdgeConfiguration {
     var top: String
     /// What stands below `zones:`, indented by two spaces: see ``zone(_:origins:_:)-2``.
     var zones: String
+    /// One process a data directory: a second edge on a stage needs another.
+    var data = "./var"
     /// Written instead of the `http` listener's plain address when not empty.
     var httpListener = ""
 
@@ -28,7 +30,7 @@ struct EdgeConfiguration {
             listen:
               http: [\(http)]
             \(https)admin: "127.0.0.1:\(adminPort)"
-            data: "./var"
+            data: "\(data)"
             threads: 2
             access_log: "./access.log"
             \(top)

@@ -90,6 +90,8 @@ final class Stage: @unchecked Sendable {
     /// The edge with one zone, `example.test`, and these origins and settings.
     func edge(_ origins: [String], _ settings: String..., top: String = "", https: Bool = false) throws -> Edge {
         let zone = zone("example.test", origins: origins, settings)
-        return try edge(EdgeConfiguration(zones: zone, top: top, hasHTTPS: https))
+        var configuration = try EdgeConfiguration(zones: zone, top: top, hasHTTPS: https)
+        if !https { configuration.data = "./var-\(configuration.httpPort)" }
+        return try edge(configuration)
     }
 }
