@@ -24,7 +24,7 @@ struct CommandJourneys {
     func secondProcess() throws {
         let stage = try Stage()
         defer { stage.strike() }
-        let origins = zone("example.test", origins: ["http://127.0.0.1:9"])
+        let origins = "  \"example.test\": { origins: [\"http://127.0.0.1:9\"] }\n"
         let first = try stage.edge(EdgeConfiguration(zones: origins))
         let second = try Edge(EdgeConfiguration(zones: origins), on: stage)
         #expect(second.process.waitForExit() == 1)
