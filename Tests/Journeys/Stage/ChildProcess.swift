@@ -55,6 +55,9 @@ final class ChildProcess: @unchecked Sendable {
         let flags = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND
         posix_spawn_file_actions_addopen(&actions, 1, outputFile.path, flags, 0o644)
         posix_spawn_file_actions_addopen(&actions, 2, errorFile.path, flags, 0o644)
+        // Other tests' sockets must not live on in this child: their peers would wait for an end that never comes.
+        // (Closing one that is not open is no error here.)
+        for descriptor in 3..<Int32(1000) { posix_spawn_file_actions_addclose(&actions, descriptor) }
 
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
