@@ -30,8 +30,6 @@ package final class Balancer: Sendable {
         self.stickyNames = servers.map { Self.hash(Array($0.name.utf8).span) }
     }
 
-    package var policyKind: Zone.Balance { policy }
-
     /// What the request brings to the choice.
     package enum Hint: Sendable {
         case none
