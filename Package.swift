@@ -29,7 +29,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Admin", "Certificates", "Listener", "Pipeline", "Origin", "Telemetry", "Exchange", "ConfigModel",
+                "Admin", "Cache", "Certificates", "Listener", "Pipeline", "Origin", "Telemetry", "Exchange",
+                "ConfigModel",
                 "Limits", nioCore, nioPosix, nioSSL, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -49,7 +50,13 @@ let package = Package(
         .target(
             name: "Pipeline",
             dependencies: [
-                "Origin", "Telemetry", "Exchange", "ConfigModel", "HTTPWire", "Limits", nioCore, logging,
+                "Cache", "Origin", "Telemetry", "Exchange", "ConfigModel", "HTTPWire", "Limits", nioCore, logging,
+            ]
+        ),
+        .target(
+            name: "Cache",
+            dependencies: [
+                "Telemetry", "Exchange", "ConfigModel", "HTTPWire", "Limits", "CChecksum", nioCore, logging,
             ]
         ),
         .target(
@@ -82,6 +89,7 @@ let package = Package(
         ),
         .target(name: "Limits"),
         .target(name: "CLinux"),
+        .target(name: "CChecksum"),
         // Tests mirror the rooms; Journeys start the real binary.
         .testTarget(name: "HTTPWireTests", dependencies: ["HTTPWire", "Limits"]),
         .testTarget(name: "ConfigModelTests", dependencies: ["ConfigModel", "Limits"]),
@@ -112,9 +120,16 @@ let package = Package(
             ]
         ),
         .testTarget(
+            name: "CacheTests",
+            dependencies: [
+                "Cache", "CChecksum", "Telemetry", "Exchange", "ConfigModel", "HTTPWire", "Limits", nioCore, nioPosix,
+                nioEmbedded, logging,
+            ]
+        ),
+        .testTarget(
             name: "PipelineTests",
             dependencies: [
-                "Pipeline", "Origin", "Exchange", "Telemetry", "ConfigModel", "HTTPWire", "Limits", nioCore,
+                "Cache", "Pipeline", "Origin", "Exchange", "Telemetry", "ConfigModel", "HTTPWire", "Limits", nioCore,
                 nioEmbedded,
                 logging,
             ]
@@ -136,7 +151,7 @@ let package = Package(
 /// namely whichever C module of a dependency it met first, and so cannot be told which import they come from.
 let withoutMemberImportVisibility = ["Certificates", "martlet"]
 
-for target in package.targets where target.name != "CLinux" {
+for target in package.targets where !["CLinux", "CChecksum"].contains(target.name) {
     var settings: [SwiftSetting] = [
         .enableUpcomingFeature("ExistentialAny"),
         .enableUpcomingFeature("InternalImportsByDefault"),

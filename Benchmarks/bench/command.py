@@ -17,10 +17,11 @@ from pathlib import Path
 from . import machine, report
 from .lab import Lab, Settings
 from .origins import file_origin
-from .peers import Martlet, Nginx, Peer, Varnish
+from .peers import Martlet, Nginx, NginxSendfile, Peer, Varnish
 from .processes import BrokenRun
 from .report import Result
-from .rows import EVERYONE, ROWS, Measurement, Row
+from .row import EVERYONE, WITH_SENDFILE, Measurement, Row
+from .rows import ROWS
 
 BENCHMARKS = Path(__file__).resolve().parent.parent
 RESULTS = BENCHMARKS / "results"
@@ -28,8 +29,8 @@ MARTLET = BENCHMARKS.parent / ".build" / "release" / "martlet"
 # Descriptors a server needs beside its idle connections, and the client beside its own.
 _DESCRIPTORS_SPARE = 600
 # What --quick changes unless it is asked for by its own option.
-_FULL = {"duration": 6.0, "rounds": 3, "idle": 10_000, "upload_mib": 1024}
-_QUICK = {"duration": 2.0, "rounds": 1, "idle": 2000, "upload_mib": 256}
+_FULL = {"duration": 4.0, "rounds": 3, "idle": 10_000, "upload_mib": 1024, "objects": 100_000}
+_QUICK = {"duration": 2.0, "rounds": 1, "idle": 2000, "upload_mib": 256, "objects": 20_000}
 
 
 def main() -> int:
@@ -53,13 +54,15 @@ def _parse() -> argparse.Namespace:
         epilog=f"rows: {', '.join(names)}. Benchmarks/README.md says how each figure comes about.",
     )
     parser.add_argument("--rows", type=_names(names), default=names, metavar="A,B", help="only these rows")
-    parser.add_argument("--only", type=_names(list(EVERYONE)), metavar="A,B", help="only these servers")
-    parser.add_argument("--duration", type=float, metavar="S", help="seconds of each load (default 6)")
+    parser.add_argument("--only", type=_names(list(WITH_SENDFILE)), metavar="A,B", help="only these servers")
+    parser.add_argument("--duration", type=float, metavar="S", help="seconds of each load (default 4)")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds; medians are shown (default 3)")
     parser.add_argument("--connections", type=int, default=32, metavar="N", help="clients of each load (default 32)")
     parser.add_argument("--idle", type=int, metavar="N", help="idle connections (default 10000)")
     parser.add_argument("--upload-mib", type=int, metavar="N", help="upload's size (default 1024)")
-    parser.add_argument("--quick", action="store_true", help="for a first look: one round of 2 s, 2000 idle, 256 MiB")
+    parser.add_argument("--objects", type=int, metavar="N", help="objects that purge-tag purges (default 100000)")
+    parser.add_argument("--quick", action="store_true",
+                        help="for a first look: one round of 2 s, 2000 idle, 256 MiB, 20000 objects")
     parser.add_argument("--martlet", type=Path, default=MARTLET, metavar="FILE", help="the binary to measure")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write here instead of Benchmarks/results/")
     parser.add_argument("--no-install", action="store_true", help="never call apt-get")
@@ -69,7 +72,8 @@ def _parse() -> argparse.Namespace:
     for name, value in (_QUICK if options.quick else _FULL).items():
         if getattr(options, name) is None:
             setattr(options, name, value)
-    if min(options.duration, options.rounds, options.connections, options.idle, options.upload_mib) < 1:
+    if min(options.duration, options.rounds, options.connections, options.idle, options.upload_mib,
+           options.objects) < 1:
         parser.error("durations and counts start at 1")
     return options
 
@@ -90,7 +94,9 @@ def _run(options: argparse.Namespace) -> int:
     limit = machine.raise_descriptor_limit()
     if not options.no_install:
         wanted = ["nginx", "wrk", "h2load", "openssl"]
-        machine.install_missing(wanted + (["varnishd"] if "varnish" in (options.only or EVERYONE) else []))
+        if "varnish" in (options.only or EVERYONE):
+            wanted += ["varnishd", "libvmod_xkey.so"]
+        machine.install_missing(wanted)
     peers, versions = _available(options, errors)
     placement = machine.place(not options.no_pin)
     settings = Settings(
@@ -100,6 +106,7 @@ def _run(options: argparse.Namespace) -> int:
         connections=options.connections,
         idle_connections=min(options.idle, limit - _DESCRIPTORS_SPARE),
         upload_bytes=options.upload_mib * 2**20,
+        purge_objects=options.objects,
     )
     if settings.idle_connections < options.idle:
         print(f"bench: the descriptor limit of {limit} allows {settings.idle_connections} idle connections only")
@@ -130,7 +137,7 @@ def _available(options: argparse.Namespace, errors: list[str]) -> tuple[list[Pee
     """The servers that are here, with their versions. Martlet missing is an error unless --only leaves it out."""
     peers: list[Peer] = []
     versions: dict[str, str] = {}
-    for peer in (Martlet(options.martlet), Nginx(), Varnish()):
+    for peer in (Martlet(options.martlet), Nginx(), NginxSendfile(), Varnish()):
         if options.only and peer.name not in options.only:
             continue
         try:

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import shutil
 import socket
 import subprocess
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Iterator
 
 from . import machine
+from .caches import CacheSetup
 from .loads import Generator
 from .origins import Origin, fetch, wait_ready
 from .peers import Peer, Site
@@ -32,6 +34,7 @@ class Settings:
     connections: int
     idle_connections: int
     upload_bytes: int
+    purge_objects: int
 
 
 @dataclass(frozen=True)
@@ -55,30 +58,34 @@ class Lab:
 
     @contextmanager
     def serving(
-        self, peer: Peer, clients: int | None = None, origin_port: int | None = None, access_log: bool = False
+        self, peer: Peer, clients: int | None = None, origin_port: int | None = None, access_log: bool = False,
+        cache: CacheSetup | None = None,
     ) -> Iterator[Server]:
         """Starts `peer` on the server's CPU, in a directory of its own, and ends it when the block is left."""
         directory = self.directory / f"{next(self._numbers)}-{peer.name}"
         directory.mkdir()
         site = Site(
             directory, free_port(), free_port(), free_port(), origin_port or self.origin.port,
-            self._certificate, self._key, (clients or self.settings.connections) + _CLIENTS_SPARE, access_log,
+            self._certificate, self._key, (clients or self.settings.connections) + _CLIENTS_SPARE, access_log, cache,
         )
         output = directory / "output.log"
-        with running(peer.command(site), self.placement.server, output) as process:
-            try:
-                _wait_listening(site.http_port, process)
-                readiness = peer.readiness(site)
-                if readiness is not None:
-                    wait_ready(*readiness, peer.name)
-                yield Server(peer, site, ProcessTree(process.pid))
-            except BrokenRun as error:
-                raise BrokenRun(f"{error}{_said(output)}") from error
+        try:
+            with running(peer.command(site), self.placement.server, output) as process:
+                try:
+                    _wait_listening(site.http_port, process)
+                    readiness = peer.readiness(site)
+                    if readiness is not None:
+                        wait_ready(*readiness, peer.name)
+                    yield Server(peer, site, ProcessTree(process.pid))
+                except BrokenRun as error:
+                    raise BrokenRun(f"{error}{_said(output)}") from error
+        finally:
+            _drop_objects(directory)
 
     def check_answer(self, server: Server, path: str) -> None:
         """The body comes through whole and unchanged. Raises BrokenRun."""
         status, body = fetch(server.site.http_port, path)
-        if status != 200 or hashlib.sha256(body).hexdigest() != self.origin.digests[path]:
+        if status != 200 or hashlib.sha256(body).hexdigest() != self.origin.digest(path):
             raise BrokenRun(f"GET {path} was answered {status} with {len(body)} bytes that are not the origin's")
 
 
@@ -93,6 +100,12 @@ def _wait_listening(port: int, process: subprocess.Popen) -> None:
         except OSError:
             time.sleep(0.05)
     raise BrokenRun(f"the server did not listen within {_LISTEN_SECONDS} s")
+
+
+def _drop_objects(directory: Path) -> None:
+    """Stored objects are gigabytes by the end of a run, and of no use to whoever keeps the rest."""
+    shutil.rmtree(directory / "cache", ignore_errors=True)
+    (directory / "objects").unlink(missing_ok=True)
 
 
 def _said(output: Path) -> str:

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import IO
 
 from . import machine
-from .origins import BODY_BYTES
+from .origins import body_bytes
 from .processes import BrokenRun, running
 
 CLIENTS = Path(__file__).resolve().parent / "clients"
 HANDSHAKE_PROCESSES = 8
 _END_SECONDS = 60
+# The longest that filling a cache may take.
+_FILL_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -43,15 +45,38 @@ class Generator:
 
     def wrk(self, port: int, path: str, seconds: float) -> Load:
         """Keep-alive in the clear."""
-        report = self.directory / "wrk.json"
-        command = [
-            machine.find_program("wrk"), "-t1", f"-c{self.connections}", f"-d{_whole(seconds)}s", "--timeout", "20s",
-            "-s", str(CLIENTS / "report.lua"), f"http://127.0.0.1:{port}{path}",
-        ]
-        self._run(command, seconds, env=os.environ | {"BENCH_WRK_REPORT": str(report)})
-        seen = json.loads(report.read_text())
+        seen = self._wrk("report.lua", port, path, seconds, {})
         _check_bytes(seen["bytes"], seen["requests"], path)
         return _load(seen)
+
+    def mixed(self, port: int, paths: list[str], skew: float, seconds: float) -> Load:
+        """Keep-alive in the clear, for paths of unequal popularity: the k-th with a weight of 1 / k^`skew`."""
+        variables = {
+            "BENCH_WRK_PATHS": str(self._listing(paths)), "BENCH_WRK_CLIENTS": str(CLIENTS),
+            "BENCH_WRK_SKEW": str(skew),
+        }
+        seen = self._wrk("mixed.lua", port, "/", seconds, variables)
+        # What was asked for last was not answered when the time was up: at most one body for each connection.
+        unanswered = self.connections * max(map(body_bytes, paths))
+        if seen["bytes"] < seen["asked_bytes"] - unanswered:
+            raise BrokenRun(f"{seen['bytes']} bytes are too few for {seen['asked_bytes']} asked for")
+        return _load(seen)
+
+    def bodies(self, port: int, paths: list[str], connections: int, seconds: float = 0) -> Load:
+        """Keep-alive in the clear, each path once, or round and round for `seconds`; `extra` has the bytes of the
+        bodies. The client throws them away unread."""
+        arguments = [str(port), str(self._listing(paths)), str(connections), str(seconds)]
+        load = _load(json.loads(self._run(_client("bodies", arguments), seconds + _FILL_SECONDS)))
+        if not seconds and load.requests != len(paths):
+            raise BrokenRun(f"{load.requests} of {len(paths)} paths were answered")
+        return load
+
+    def purge(self, port: int, field: str, purge: dict[str, object], paths: list[str]) -> dict:
+        """clients/purge.py's report: a purge, and what the cache said of `paths` before and after."""
+        request = self.directory / "purge.json"
+        request.write_text(json.dumps(purge))
+        arguments = [str(port), field, str(request), str(self._listing(paths))]
+        return json.loads(self._run(_client("purge", arguments), _FILL_SECONDS))
 
     def h2load(self, port: int, path: str, seconds: float) -> Load:
         """Keep-alive over TLS: HTTP/1.1, and the same cipher and key exchange whatever the server prefers."""
@@ -72,7 +97,7 @@ class Generator:
 
     def handshakes(self, port: int, path: str, seconds: float) -> Load:
         """A new connection with a full TLS 1.3 handshake for each request."""
-        arguments = [str(port), path, str(BODY_BYTES[path]), str(seconds), str(HANDSHAKE_PROCESSES)]
+        arguments = [str(port), path, str(body_bytes(path)), str(seconds), str(HANDSHAKE_PROCESSES)]
         return _load(json.loads(self._run(_client("handshakes", arguments), seconds)))
 
     def upload(self, port: int, path: str, size: int) -> float:
@@ -83,6 +108,22 @@ class Generator:
         if report["counted"] != size:
             raise BrokenRun(f"the origin counted {report['counted']} of {size} bytes")
         return report["seconds"]
+
+    def _wrk(self, script: str, port: int, path: str, seconds: float, variables: dict[str, str]) -> dict:
+        """The report of one run of wrk."""
+        report = self.directory / "wrk.json"
+        command = [
+            machine.find_program("wrk"), "-t1", f"-c{self.connections}", f"-d{_whole(seconds)}s", "--timeout", "20s",
+            "-s", str(CLIENTS / script), f"http://127.0.0.1:{port}{path}",
+        ]
+        self._run(command, seconds, env=os.environ | variables | {"BENCH_WRK_REPORT": str(report)})
+        return json.loads(report.read_text())
+
+    def _listing(self, paths: list[str]) -> Path:
+        """The file in which clients read paths and the lengths of their bodies."""
+        file = self.directory / "paths.txt"
+        file.write_text("".join(f"{path} {body_bytes(path)}\n" for path in paths))
+        return file
 
     def _run(self, command: list[str], seconds: float, **options) -> str:
         """The output of a client that ended well. Raises BrokenRun."""
@@ -97,26 +138,12 @@ class Generator:
             return output
 
 
-class IdleClient:
-    """The other end of clients/idle.py's conversation."""
+class TalkingClient:
+    """A client that speaks with the harness in lines, so that things are measured while it does nothing."""
 
     def __init__(self, process: subprocess.Popen, log: Path) -> None:
         self._process = process
         self._log = log
-
-    @staticmethod
-    def command(port: int, path: str, count: int, kind: str) -> list[str]:
-        return _client("idle", [str(port), path, str(BODY_BYTES[path]), str(count), kind])
-
-    def warmed(self) -> None:
-        self._line()
-
-    def open(self) -> float:
-        """Opens all connections; the seconds it took."""
-        return float(self._tell("open").split()[1])
-
-    def closed_by_server(self) -> int:
-        return int(self._tell("count"))
 
     def _tell(self, word: str) -> str:
         _pipe(self._process.stdin).write(word + "\n")
@@ -128,6 +155,39 @@ class IdleClient:
         if not line:
             raise BrokenRun(f"the client failed: {_last_line(self._log)}")
         return line
+
+
+class IdleClient(TalkingClient):
+    """The other end of clients/idle.py's conversation."""
+
+    @staticmethod
+    def command(port: int, path: str, count: int, kind: str) -> list[str]:
+        return _client("idle", [str(port), path, str(body_bytes(path)), str(count), kind])
+
+    def warmed(self) -> None:
+        self._line()
+
+    def open(self) -> float:
+        """Opens all connections; the seconds it took."""
+        return float(self._tell("open").split()[1])
+
+    def closed_by_server(self) -> int:
+        return int(self._tell("count"))
+
+
+class CrowdClient(TalkingClient):
+    """The other end of clients/crowd.py's conversation."""
+
+    @staticmethod
+    def command(port: int, path: str, count: int) -> list[str]:
+        return _client("crowd", [str(port), path, str(body_bytes(path)), str(count)])
+
+    def opened(self) -> None:
+        self._line()
+
+    def ask(self) -> Load:
+        """Sends all requests at once; what came of them."""
+        return _load(json.loads(self._tell("ask")))
 
 
 def _client(name: str, arguments: list[str]) -> list[str]:
@@ -156,7 +216,7 @@ def _h2load_report(log: Path, seconds: float) -> Load:
 
 def _check_bytes(got: int, requests: int, path: str) -> None:
     """Neither wrk nor h2load looks at bodies: a server that sends short ones is found by the sum."""
-    if got < requests * BODY_BYTES[path]:
+    if got < requests * body_bytes(path):
         raise BrokenRun(f"{got} bytes are too few for {requests} times {path}")
 
 

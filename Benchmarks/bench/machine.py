@@ -21,6 +21,7 @@ PACKAGES = {
     "wrk": "wrk",
     "h2load": "nghttp2-client",
     "openssl": "openssl",
+    "libvmod_xkey.so": "varnish-modules",
 }
 
 
@@ -36,9 +37,15 @@ def find_program(name: str) -> str:
     return path
 
 
+def varnish_module(name: str) -> Path | None:
+    """The file of one of Varnish's modules, wherever this architecture keeps them."""
+    return next(Path("/usr/lib").glob(f"*/varnish/vmods/libvmod_{name}.so"), None)
+
+
 def install_missing(programs: list[str]) -> None:
-    """Installs the Debian packages of those programs that are not here. Raises MissingProgram."""
+    """Installs the Debian packages of those programs and modules that are not here. Raises MissingProgram."""
     missing = [name for name in programs if shutil.which(name, path=SEARCH_PATH) is None]
+    missing = [name for name in missing if not _is_module(name)]
     if not missing:
         return
     packages = [PACKAGES[name] for name in missing]
@@ -51,6 +58,10 @@ def install_missing(programs: list[str]) -> None:
     for command in (["apt-get", "update", "-qq"], install):
         if subprocess.run([*prefix, *environment, *command], stdout=subprocess.DEVNULL).returncode != 0:
             raise MissingProgram(f"{' '.join(command)} failed; install {' '.join(packages)} by hand")
+
+
+def _is_module(name: str) -> bool:
+    return name.startswith("libvmod_") and varnish_module(name.removeprefix("libvmod_").removesuffix(".so")) is not None
 
 
 def raise_descriptor_limit() -> int:

@@ -6,11 +6,12 @@ from pathlib import Path
 from statistics import median
 from typing import Sequence
 
-from .rows import Bar, Measurement, Row
+from .row import Bar, Measurement, Row
 
 _NUMBERS = ("figure", "rate", "p50_ms", "p99_ms", "peak_rss_mib", "busy_percent")
 _HEADINGS = (
-    "row", "server", "figure", "rate", "p50 ms", "p99 ms", "peak RSS MiB", "CPU busy", "× nginx", "bar", "verdict",
+    "row", "server", "figure", "rate", "p50 ms", "p99 ms", "peak RSS MiB", "CPU busy", "× nginx", "× varnish", "bar",
+    "verdict", "beside",
 )
 
 
@@ -47,21 +48,27 @@ class Result:
     servers: dict[str, Summary]
 
     @property
-    def ratio(self) -> float | None:
-        """Martlet's figure over nginx's, where less is better."""
-        if self.row.bar is not None and self.row.bar.at_least:
+    def figures(self) -> dict[str, float]:
+        return {name: summary.figure for name, summary in self.servers.items()}
+
+    def ratio(self, other: str) -> float | None:
+        """Martlet's figure over another server's."""
+        if not self.row.has_ratio or "martlet" not in self.servers or not self.figures.get(other):
             return None
-        if "martlet" not in self.servers or "nginx" not in self.servers or not self.servers["nginx"].figure:
-            return None
-        return self.servers["martlet"].figure / self.servers["nginx"].figure
+        return self.figures["martlet"] / self.figures[other]
+
+    @property
+    def verdicts(self) -> list[tuple[Bar, bool | None]]:
+        """Each bar and whether Martlet reached it; None without the figures to tell."""
+        return [(bar, bar.met(self.figures)) for bar in self.row.bars]
 
     @property
     def met(self) -> bool | None:
-        """Whether Martlet reached the bar; None without a bar or without the figures to tell."""
-        if self.row.bar is None or "martlet" not in self.servers:
-            return None
-        nginx = self.servers.get("nginx")
-        return self.row.bar.met(self.servers["martlet"].figure, nginx.figure if nginx else None)
+        """Whether Martlet reached all bars; None without a bar or without the figures to tell."""
+        known = [met for _, met in self.verdicts]
+        if False in known:
+            return False
+        return True if known and None not in known else None
 
 
 def table(results: Sequence[Result]) -> str:
@@ -74,38 +81,53 @@ def table(results: Sequence[Result]) -> str:
     for number, line in enumerate(lines):
         if number == 1 or (number > 1 and line[0]):
             shown.append("")
-        # The first two columns are words and the rest figures.
-        cells = [text.ljust(width) if i < 2 else text.rjust(width) for i, (text, width) in enumerate(zip(line, widths))]
+        # The first two columns and the last are words and the rest figures.
+        last = len(widths) - 1
+        cells = [text.ljust(width) if i < 2 or i == last else text.rjust(width)
+                 for i, (text, width) in enumerate(zip(line, widths))]
         shown.append("  ".join(cells).rstrip())
     return "\n".join(shown)
 
 
 def _line(result: Result, name: str, summary: Summary, first: bool) -> tuple[str, ...]:
     row, numbers = result.row, summary.median
-    ratio = bar = verdict = ""
+    over_nginx = over_varnish = bars = verdict = ""
     if name == "martlet":
-        ratio = f"{result.ratio:.2f}" if result.ratio is not None else ""
-        bar = row.bar.describe() if row.bar else ""
-        verdict = {True: "met", False: "MISSED", None: ""}[result.met]
+        over_nginx, over_varnish = (_number(result.ratio(other), 2) for other in ("nginx", "varnish"))
+        bars = ", ".join(bar.describe() for bar in row.bars)
+        verdict = ", ".join({True: "met", False: "MISSED", None: "?"}[met] for _, met in result.verdicts)
     rate = numbers["rate"]
     return (
         row.title if first else "",
         name,
-        f"{_figure(numbers['figure'], row.bar)} {row.unit}",
+        f"{_figure(numbers['figure'], row)} {row.unit}",
         "" if rate is None else f"{rate:,.0f}{row.rate_unit}",
         _number(numbers["p50_ms"], 2),
         _number(numbers["p99_ms"], 2),
         _number(numbers["peak_rss_mib"], 1),
         "" if numbers["busy_percent"] is None else f"{numbers['busy_percent']:.0f} %",
-        ratio,
-        bar,
+        over_nginx,
+        over_varnish,
+        bars,
         verdict,
+        _beside(row, summary),
     )
 
 
-def _figure(value: float | None, bar: Bar | None) -> str:
+def _beside(row: Row, summary: Summary) -> str:
+    """The row's note, with the median of each number it shows."""
+    shown: dict[str, float] = {}
+    for name in {name for measurement in summary.rounds for name in measurement.extra}:
+        values = [measurement.extra.get(name) for measurement in summary.rounds]
+        if all(isinstance(value, (int, float)) for value in values):
+            shown[name] = median(values)
+    return row.note.format_map(shown)
+
+
+def _figure(value: float | None, row: Row) -> str:
     # 99.95 and 99.99 are far apart where the bar is 99.9.
-    return _number(value, 3 if bar is not None and bar.at_least else 2 if (value or 0) < 100 else 0)
+    fine = any(bar.at_least and not bar.of for bar in row.bars)
+    return _number(value, 3 if fine else 2 if (value or 0) < 100 else 0)
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -114,7 +136,7 @@ def _number(value: float | None, digits: int) -> str:
 
 def write_json(file: Path, results: Sequence[Result], run: dict[str, object], errors: list[str]) -> None:
     """Writes the whole run; `run` says when, on what machine, which versions and settings."""
-    document = {"format": 1, **run, "errors": errors, "rows": [_row_json(result) for result in results]}
+    document = {"format": 2, **run, "errors": errors, "rows": [_row_json(result) for result in results]}
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
@@ -125,9 +147,9 @@ def _row_json(result: Result) -> dict[str, object]:
         "name": row.name,
         "title": row.title,
         "unit": row.unit,
-        "bar": asdict(row.bar) if row.bar else None,
+        "bars": [{**asdict(bar), "met": met} for bar, met in result.verdicts],
         "met": result.met,
-        "martlet_over_nginx": result.ratio,
+        "martlet_over": {other: result.ratio(other) for other in ("nginx", "varnish")},
         "servers": {
             name: {**summary.median, "rounds": [asdict(measurement) for measurement in summary.rounds]}
             for name, summary in result.servers.items()

@@ -1,19 +1,42 @@
-import HTTPWire
 import Limits
 package import Logging
 package import NIOCore
 import NIOPosix
 import Synchronization
 
-/// The operator's door: `/metrics`, `/healthz` and `/readyz` on an address of its own.
+/// The operator's door: metrics, health and the cache, on an address of its own.
 ///
-/// One GET per connection is all it takes; requests are parsed by the same codec as everybody's.
+/// One request per connection is all it takes; requests are parsed by the same codec as everybody's.
 package enum AdminServer {
+    /// What may be asked: to tell something (GET and HEAD), or to do something (POST).
+    package enum Verb: Sendable { case get, post }
+
+    /// A whole request.
+    package struct Request: Sendable {
+        package var verb: Verb
+        package var path: String
+        /// What follows the `?`; empty without one.
+        package var query = ""
+        /// The value of Content-Type; empty without one.
+        package var contentType = ""
+        /// Whether it has an Origin field, as what a browser sends for a page does.
+        package var hasOrigin = false
+        /// At most `Limits.adminBodyBytesMax`.
+        package var body: [UInt8] = []
+
+        package init(_ verb: Verb, path: String) {
+            self.verb = verb
+            self.path = path
+        }
+    }
+
     /// An answer: status, content type, body.
     package struct Answer: Sendable {
         package var status: Int
         package var contentType: String
         package var body: [UInt8]
+        /// The value of Allow (RFC 9110, section 10.2.1); nil for none.
+        package var allow: String?
 
         package init(status: Int, contentType: String = "text/plain; charset=utf-8", body: [UInt8]) {
             self.status = status
@@ -24,10 +47,17 @@ package enum AdminServer {
         package init(status: Int, text: String) {
             self.init(status: status, body: Array((text + "\n").utf8))
         }
+
+        /// 405 for a path that takes another verb, or a method that none takes.
+        package static func wrongMethod(allowed: Verb) -> Answer {
+            var answer = Answer(status: 405, text: allowed == .get ? "expected GET or HEAD" : "expected POST")
+            answer.allow = allowed == .get ? "GET, HEAD" : "POST"
+            return answer
+        }
     }
 
-    /// Answers a path. Called off the event loops; may take its time.
-    package typealias Responder = @Sendable (_ path: String) async -> Answer
+    /// Answers a request. Called off the event loops; may take its time.
+    package typealias Responder = @Sendable (_ request: Request) async -> Answer
 
     /// Serves on a socket that listens already.
     ///
@@ -60,80 +90,4 @@ private final class ConnectionCount: Sendable {
     }
 
     func leave() { count.wrappingSubtract(1, ordering: .relaxed) }
-}
-
-/// One connection: one request, one answer.
-private final class AdminConnection: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
-    private let responder: AdminServer.Responder
-    private var inbound = ByteBuffer()
-    private var parser = RequestHeadParser(
-        bounds: HeadBounds(
-            startLineBytesMax: Limits.adminRequestBytesMax, headBytesMax: Limits.adminRequestBytesMax,
-            fieldCountMax: Limits.fieldCountDefault))
-    private var request = RequestHead()
-    private var isAnswering = false
-    private var timeout: Scheduled<Void>?
-
-    init(responder: @escaping AdminServer.Responder) {
-        self.responder = responder
-    }
-
-    func channelActive(context: ChannelHandlerContext) {
-        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        timeout = context.eventLoop.scheduleTask(in: .milliseconds(Int64(Limits.headerTimeoutMillisecondsDefault))) {
-            bound.value.close(promise: nil)
-        }
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        timeout?.cancel()
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard !isAnswering else { return }
-        var bytes = unwrapInboundIn(data)
-        inbound.writeBuffer(&bytes)
-        let received = inbound
-        do {
-            guard case .complete = try parser.parse(received.readableBytesUInt8Span, into: &request) else { return }
-        } catch {
-            return answer(AdminServer.Answer(status: error.status, text: "\(error)"), hasBody: true, context)
-        }
-        respond(context)
-    }
-
-    private func respond(_ context: ChannelHandlerContext) {
-        isAnswering = true
-        guard request.method == .get || request.method == .head else {
-            return answer(AdminServer.Answer(status: 405, text: "expected GET or HEAD"), hasBody: true, context)
-        }
-        let path = inbound.getString(at: inbound.readerIndex + Int(request.path.start), length: Int(request.path.count))
-        let hasBody = request.method == .get
-        let promise = context.eventLoop.makePromise(of: AdminServer.Answer.self)
-        let responder = self.responder
-        promise.completeWithTask { await responder(path ?? "/") }
-        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        promise.futureResult.whenSuccess { made in
-            let (connection, context) = bound.value
-            connection.answer(made, hasBody: hasBody, context)
-        }
-    }
-
-    private func answer(_ answer: AdminServer.Answer, hasBody: Bool, _ context: ChannelHandlerContext) {
-        isAnswering = true
-        var out = context.channel.allocator.buffer(capacity: answer.body.count + 256)
-        out.writeString(
-            "HTTP/1.1 \(answer.status) \(StatusText.reason(answer.status))\r\nContent-Type: \(answer.contentType)\r\n"
-                + "Content-Length: \(answer.body.count)\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n")
-        if hasBody { out.writeBytes(answer.body) }
-        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        context.writeAndFlush(wrapOutboundOut(out)).whenComplete { _ in bound.value.close(promise: nil) }
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        context.close(promise: nil)
-    }
 }

@@ -20,6 +20,8 @@ package struct Configuration: Sendable, Equatable {
     package var clientAddressHeader = "x-forwarded-for"
     package var timeouts = ClientTimeouts()
     package var limits = ClientLimits()
+    /// The memory and disk of the cache; nil: nothing is cached, whatever the zones say.
+    package var cacheStore: CacheStoreSettings? = CacheStoreSettings()
     /// In the file's order.
     package var zones: [Zone] = []
 
@@ -153,6 +155,7 @@ package struct Zone: Sendable, Equatable {
     /// Largest request body in bytes; nil takes any. Beyond it: 413.
     package var bodyBytesMax: UInt64?
     package var pool = Pool()
+    package var cache = CacheSettings()
 
     package init(name: String, hostnames: [String], origins: [Origin]) {
         self.name = name

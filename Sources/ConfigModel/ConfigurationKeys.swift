@@ -52,6 +52,7 @@ extension ConfigurationTable {
             ConfigurationKey("client_address_header", "field name", "X-Forwarded-For"),
             ConfigurationKey("timeouts", "mapping", "none"),
             ConfigurationKey("limits", "mapping", "none"),
+            ConfigurationKey("cache", "mapping or off", "none"),
             ConfigurationKey("zones", "mapping", "required"),
         ]
     )
@@ -120,6 +121,7 @@ extension ConfigurationTable {
             ConfigurationKey("timeouts", "mapping", "none"),
             ConfigurationKey("limits", "mapping", "none"),
             ConfigurationKey("pool", "mapping", "none"),
+            ConfigurationKey("cache", "on, off or mapping", "on"),
         ]
     )
     static let zoneTLS = ConfigurationTable(
@@ -201,7 +203,7 @@ extension ConfigurationTable {
 
     /// Every table, in the reference's order.
     package static let all: [ConfigurationTable] = [
-        file, listen, listenAddress, log, accessLog, clientTimeouts, clientLimits, zone, zoneTLS, origin, originTLS,
-        health, balance, ejection, originTimeouts, zoneLimits, pool,
+        file, listen, listenAddress, log, accessLog, clientTimeouts, clientLimits, cacheStore, zone, zoneTLS, origin,
+        originTLS, health, balance, ejection, originTimeouts, zoneLimits, pool, zoneCache, cacheQuery, cacheKey,
     ]
 }

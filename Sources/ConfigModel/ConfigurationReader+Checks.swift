@@ -52,7 +52,7 @@ extension ConfigurationReader {
             if AddressBits(admin.host)?.isLoopback == false {
                 warn(
                     adminPlace, "\"admin\" can be reached from other machines and asks nobody for a password",
-                    help: "listen on 127.0.0.1, or let a firewall decide who may read the metrics"
+                    help: "listen on 127.0.0.1, or let a firewall decide who may read the metrics and purge the cache"
                 )
             }
         }

@@ -18,6 +18,8 @@ extension ConfigurationReader {
         assign(&configuration.clientAddressHeader, fieldName(file["client_address_header"]))
         configuration.timeouts = clientTimeouts(section(file["timeouts"], .clientTimeouts))
         configuration.limits = clientLimits(section(file["limits"], .clientLimits))
+        configuration.cacheStore = cacheStore(file, data: configuration.data)
+        cacheStore = configuration.cacheStore
         configuration.zones = zones(file)
         crossCheck(configuration, file)
         return configuration

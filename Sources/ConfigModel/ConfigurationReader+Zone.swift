@@ -68,6 +68,7 @@ extension ConfigurationReader {
         zone.timeouts = originTimeouts(self.section(section["timeouts"], .originTimeouts))
         zone.bodyBytesMax = bodyBytesMax(self.section(section["limits"], .zoneLimits))
         zone.pool = pool(self.section(section["pool"], .pool))
+        zone.cache = zoneCache(section)
         checkZone(zone, section)
         return zone
     }

@@ -19,6 +19,8 @@ struct ConfigurationReader {
     private var warningCount = 0
     /// Whether `listen` names an address for https; the zones are read after it.
     var listensHTTPS = false
+    /// The cache of the file, nil for none; the zones are read after it.
+    var cacheStore: CacheStoreSettings?
     /// Which zone has a hostname, and where it says so.
     var hostnameOwners: [String: (zone: Int, place: Place)] = [:]
     /// What was found out about files, so that a certificate shared by a thousand zones is opened once.

@@ -22,7 +22,22 @@ package protocol ClientStream: AnyObject {
     /// A response made here: complete, with its body. `fields` are whole field lines, each ended by CRLF.
     func respond(status: Int, fields: ByteBuffer, body: ByteBuffer)
 
+    /// A response whose head was rendered before: status line, `fields`, then `stored`, both whole field lines.
+    ///
+    /// - Parameters:
+    ///   - stored: where `isHeadEnded`, Content-Length, the empty line and perhaps the body or its beginning too.
+    ///   - framing: of the body that follows by `respondBody`, and where the head is not ended, of the lines that say so.
+    func respond(status: Int, fields: ByteBuffer, stored: ByteBuffer, isHeadEnded: Bool, framing: BodyFraming)
+
     func respondBody(_ bytes: ByteBuffer)
+
+    /// Whether `respondFile` may be used: the bytes of the body reach the socket as they are.
+    var takesFiles: Bool { get }
+
+    /// The next bytes of the body, out of a file, without a copy.
+    ///
+    /// - Parameter owner: is kept until they have been sent.
+    func respondFile(_ region: FileRegion, owner: any AnyObject & Sendable)
 
     /// The response is complete. `trailers`: whole field lines, checked, each ended by CRLF; nil for none.
     func respondEnd(trailers: ByteBuffer?)

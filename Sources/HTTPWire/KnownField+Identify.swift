@@ -118,6 +118,7 @@ extension KnownField {
         case 9:
             if name.matches("forwarded") { return .forwarded }
             if name.matches("x-real-ip") { return .xRealIP }
+            if name.matches("cache-tag") { return .cacheTag }
         case 10:
             if name.matches("connection") { return .connection }
             if name.matches("user-agent") { return .userAgent }
@@ -158,6 +159,7 @@ extension KnownField {
         case 16:
             if name.matches("content-encoding") { return .contentEncoding }
             if name.matches("content-language") { return .contentLanguage }
+            if name.matches("content-location") { return .contentLocation }
             if name.matches("proxy-connection") { return .proxyConnection }
             if name.matches("x-forwarded-host") { return .xForwardedHost }
             if name.matches("x-forwarded-port") { return .xForwardedPort }
@@ -175,6 +177,7 @@ extension KnownField {
         case 25:
             if name.matches("strict-transport-security") { return .strictTransportSecurity }
             if name.matches("proxy-authentication-info") { return .proxyAuthenticationInfo }
+            if name.matches("martlet-cdn-cache-control") { return .martletCDNCacheControl }
         default:
             break
         }

@@ -68,6 +68,9 @@ extension KnownField {
         case .referer: "Referer"
         case .origin: "Origin"
         case .strictTransportSecurity: "Strict-Transport-Security"
+        case .contentLocation: "Content-Location"
+        case .cacheTag: "Cache-Tag"
+        case .martletCDNCacheControl: "Martlet-CDN-Cache-Control"
         }
     }
 }

@@ -1,7 +1,8 @@
 // The fields Martlet gives a meaning to, one row each with the section that defines it, and what a proxy does with
 // them. `KnownField+Identify.swift` finds the row for a name.
 //
-// There may be at most 64 rows: the parsers note which fields they have seen in the bits of a UInt64.
+// The parsers note which of the first 64 rows they have seen in the bits of a UInt64; for a row beyond those, a head is
+// searched.
 
 /// A field with a meaning here. `.other` is every other name.
 package enum KnownField: UInt8, Sendable, CaseIterable {
@@ -76,6 +77,10 @@ package enum KnownField: UInt8, Sendable, CaseIterable {
     case referer  // RFC 9110, 10.1.3
     case origin  // RFC 6454, 7
     case strictTransportSecurity  // RFC 6797, 6.1
+    // Behind the first 64: rare, and asked for only where a response is stored.
+    case contentLocation  // RFC 9110, 8.7
+    case cacheTag  // no RFC: the tags that purges name
+    case martletCDNCacheControl  // RFC 9213, 2: the targeted field that is ours alone
 
     /// Never passed on as it came: it belongs to one hop (RFC 9110, section 7.6.1), or the proxy writes its own.
     @inlinable package var isDropped: Bool {
@@ -114,6 +119,9 @@ package enum KnownField: UInt8, Sendable, CaseIterable {
         }
     }
 
-    /// This field's bit in a set of seen fields.
-    @inlinable var bit: UInt64 { 1 &<< UInt64(rawValue) }
+    /// Whether it has a bit in a set of seen fields.
+    @inlinable var isTracked: Bool { rawValue < 64 }
+
+    /// This field's bit in a set of seen fields; 0 for one that has none.
+    @inlinable var bit: UInt64 { isTracked ? 1 &<< UInt64(rawValue) : 0 }
 }

@@ -30,7 +30,9 @@ package struct ResponseHead: Sendable, Equatable {
     @inlinable package var isInterim: Bool { status < 200 && status != 101 }
 
     /// Whether a field of this name is there, dropped or not. Not for `.other`.
-    @inlinable package func has(_ field: KnownField) -> Bool { seen & field.bit != 0 }
+    @inlinable package func has(_ field: KnownField) -> Bool {
+        field.isTracked ? seen & field.bit != 0 : fields.contains { $0.known == field }
+    }
 
     /// The value of the first field of this name, dropped or not. Not for `.other`.
     @inlinable package func first(_ field: KnownField) -> ByteRange? {

@@ -27,7 +27,7 @@ extension HTTP1Connection {
 
     func respond(_ head: ResponseHead, bytes: ByteBuffer) {
         guard response == .waiting, let journey else { return }
-        let framing = chooseFraming(head, journey)
+        let framing = chooseFraming(head.framing, journey)
         if request != .complete, !isBodyWorthDraining { flags.insert(.closes) }
         var out = loop.takeOutput()
         bytes.withBytes { span in
@@ -45,8 +45,8 @@ extension HTTP1Connection {
         response = .started(framing)
     }
 
-    private func chooseFraming(_ head: ResponseHead, _ journey: Journey) -> Framing {
-        switch head.framing {
+    private func chooseFraming(_ framing: BodyFraming, _ journey: Journey) -> Framing {
+        switch framing {
         case .none: return .none
         case .length: return .asIs
         case .chunked, .untilClose:
@@ -94,11 +94,7 @@ extension HTTP1Connection {
         let hasBody = journey.request.method != .head
         var out = loop.takeOutput()
         out.writeHead(capacity: fields.readableBytes + 192) { writer in
-            writer.write("HTTP/1.1 ")
-            writer.write(decimal: UInt64(truncatingIfNeeded: status))
-            writer.write(" ")
-            writer.write(StatusText.reason(status))
-            writer.write("\r\n")
+            writeStatusLine(status, &writer)
             fields.withUnsafeReadableBytes { writer.write($0) }
             if status != 204 { writer.write(field: "Content-Length", decimal: UInt64(body.readableBytes)) }
             writeConnection(journey, &writer)
@@ -109,6 +105,61 @@ extension HTTP1Connection {
         flags.insert(.needsFlush)
         response = .started(.asIs)
         respondEnd(trailers: nil)
+    }
+
+    func respond(status: Int, fields: ByteBuffer, stored: ByteBuffer, isHeadEnded: Bool, framing: BodyFraming) {
+        guard response == .waiting, let journey else { return }
+        let chosen = chooseFraming(framing, journey)
+        if request != .complete, !isBodyWorthDraining { flags.insert(.closes) }
+        let isCopied = !isHeadEnded || stored.readableBytes <= Limits.coalescedBytesMax
+        let storedBytes = isCopied ? stored.readableBytes : 0
+        var out = loop.takeOutput()
+        out.writeHead(capacity: fields.readableBytes + storedBytes + 192) { writer in
+            writeStatusLine(status, &writer)
+            writeConnection(journey, &writer)
+            fields.withUnsafeReadableBytes { writer.write($0) }
+            if isCopied { stored.withUnsafeReadableBytes { writer.write($0) } }
+            guard !isHeadEnded else { return }
+            writeFraming(framing, chosen, &writer)
+            writer.write("\r\n")
+        }
+        pending = out
+        flags.insert(.needsFlush)
+        response = .started(chosen)
+        guard !isCopied, let context else { return }
+        writePending(context)
+        write(stored, context)
+    }
+
+    private func writeStatusLine(_ status: Int, _ writer: inout ByteWriter) {
+        if status == 200 { return writer.write("HTTP/1.1 200 OK\r\n") }
+        writer.write("HTTP/1.1 ")
+        writer.write(decimal: UInt64(truncatingIfNeeded: status))
+        writer.write(" ")
+        writer.write(StatusText.reason(status))
+        writer.write("\r\n")
+    }
+
+    private func writeFraming(_ framing: BodyFraming, _ chosen: Framing, _ writer: inout ByteWriter) {
+        switch framing {
+        case .length(let count): writer.write(field: "Content-Length", decimal: count)
+        case .chunked, .untilClose:
+            if chosen == .chunked { writer.write("Transfer-Encoding: chunked\r\n") }
+        case .none: break
+        }
+    }
+
+    var takesFiles: Bool { !isSecure && response == .started(.asIs) }
+
+    func respondFile(_ region: FileRegion, owner: any AnyObject & Sendable) {
+        guard takesFiles, let context else { return }
+        writePending(context)
+        flags.insert(.needsFlush)
+        loop.metrics.add(.clientBytesOut, region.readableBytes)
+        let sent = context.eventLoop.makePromise(of: Void.self)
+        sent.futureResult.whenComplete { _ in withExtendedLifetime(owner) {} }
+        socket.noteChannelWrite()
+        context.write(NIOAny(region), promise: sent)
     }
 
     func respondBody(_ bytes: ByteBuffer) {
@@ -163,8 +214,28 @@ extension HTTP1Connection {
         loop.giveBackOutput(out)
     }
 
+    /// Sends what is pending past the channel. False: the channel has something to flush.
+    private func sendPending(_ context: ChannelHandlerContext) -> Bool {
+        guard var out = pending else { return false }
+        let count = socket.send(out, context)
+        guard count > 0 else {
+            writePending(context)
+            return false
+        }
+        pending = nil
+        loop.metrics.add(.clientBytesOut, count)
+        if count == out.readableBytes {
+            loop.giveBackOutput(out)
+            return true
+        }
+        out.moveReaderIndex(forwardBy: count)
+        write(out, context)
+        return false
+    }
+
     private func write(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
         loop.metrics.add(.clientBytesOut, bytes.readableBytes)
+        socket.noteChannelWrite()
         context.write(wrapOutboundOut(bytes), promise: nil)
     }
 
@@ -187,7 +258,7 @@ extension HTTP1Connection {
     func flush() {
         guard flags.contains(.needsFlush), let context else { return }
         flags.remove(.needsFlush)
-        writePending(context)
+        if sendPending(context) { return }
         context.flush()
         guard !context.channel.isWritable else { return }
         if !flags.contains(.responsePaused) {

@@ -44,6 +44,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     /// Body bytes of the present window of the body timeout, or drained ones.
     var bodyBytesSeen = 0
     var flags = Flags.awaitsHandshake
+    var socket = DirectSocket()
     /// Why the connection will have ended, for the metrics: the first reason stays.
     private var closeReason: CloseReason?
 
@@ -104,6 +105,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        if !isSecure { socket.open(context) }
         loop.deadlines.register(self)
         let timeouts = desk.serving.configuration.timeouts
         loop.deadlines.set(self, milliseconds: isSecure ? timeouts.handshake : timeouts.header)
@@ -111,6 +113,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
+        socket.close()
         loop.deadlines.release(self)
         loop.metrics.adjust(.clientConnectionsActive, by: -1)
         leaveIdle()
@@ -120,6 +123,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        socket.close()
         endJourney(because: .clientClosed)
         request = .ignoring
         context.fireChannelInactive()
@@ -601,6 +605,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     func close() {
         request = .ignoring
         inbound = ByteBuffer()
+        socket.close()
         guard let context else { return }
         flags.remove(.bodyPaused)
         updateReading()
@@ -629,6 +634,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
 
     func closeNow() {
         request = .ignoring
+        socket.close()
         context?.close(mode: .all, promise: nil)
     }
 }

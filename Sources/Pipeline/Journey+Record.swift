@@ -1,3 +1,4 @@
+import Cache
 import Exchange
 import HTTPWire
 import NIOCore
@@ -13,8 +14,17 @@ extension Journey {
         let zoneIndex = zone?.metricsIndex ?? 0
         metrics.response(zone: zoneIndex, status: status, method: Int(request.method.rawValue))
         metrics.zoneBytes(zone: zoneIndex, in: requestBodyBytes, out: responseBodyBytes)
+        if let report = visit.report { metrics.cache(zone: zoneIndex, report.result, bytes: cachedBytes(report)) }
         if let failure { metrics.failure(failure) }
         if let log = loop.accessLog { write(to: log, took: nanoseconds) }
+    }
+
+    /// Body bytes that no fetch was made for.
+    private func cachedBytes(_ report: CacheReport) -> UInt64 {
+        switch report.result {
+        case .hit, .stale, .revalidated, .coalesced: responseBodyBytes
+        case .expired, .miss, .bypass: 0
+        }
     }
 
     private func write(to log: AccessLogShard, took nanoseconds: UInt64) {
@@ -33,6 +43,10 @@ extension Journey {
             if let failure {
                 line.string("error", failure.label)
                 line.string("side", failure.side.label)
+            }
+            if let report = visit.report {
+                line.string("cache", report.outcome.label)
+                if let reason = report.detail ?? report.forward?.token { line.string("cache_reason", reason) }
             }
             if let server { line.string("origin", server.nameBytes) }
             if attempts > 0 { line.number("attempts", attempts) }
@@ -76,5 +90,19 @@ extension JSONLineWriter {
     /// A member whose value is a range of the request's head; empty if it does not lie within it.
     fileprivate mutating func string(_ key: StaticString, _ bytes: Span<UInt8>, _ range: ByteRange) {
         string(key, bytes.extracting(range.end <= bytes.count ? range.range : 0..<0))
+    }
+}
+
+extension CacheReport {
+    /// What the metrics count it as.
+    fileprivate var result: CacheResult {
+        switch outcome {
+        case .hit: isCollapsed ? .coalesced : .hit
+        case .stale, .updating: .stale
+        case .revalidated: .revalidated
+        case .expired: isCollapsed ? .coalesced : .expired
+        case .miss: isCollapsed ? .coalesced : .miss
+        case .bypass: .bypass
+        }
     }
 }

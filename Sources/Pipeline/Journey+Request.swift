@@ -1,3 +1,4 @@
+import Cache
 import ConfigModel
 import Exchange
 import HTTPWire
@@ -28,8 +29,13 @@ extension Journey {
     }
 
     private func writeRequestLine(_ writer: inout ByteWriter, _ bytes: Span<UInt8>) {
-        writer.write(bytes, request.methodRange)
+        // A fetch beside a HEAD is a GET.
+        if request.method == .get { writer.write("GET") } else { writer.write(bytes, request.methodRange) }
         writer.write(byte: UInt8(ascii: " "))
+        if let recipe = visit.key == nil ? nil : zone?.cache?.recipe, recipe.sortsQuery, request.hasQuery {
+            writeSorted(recipe, &writer, bytes)
+            return writer.write(" HTTP/1.1\r\n")
+        }
         switch request.targetForm {
         case .absolute:
             writeOriginForm(&writer, bytes)
@@ -37,6 +43,13 @@ extension Journey {
             writer.write(bytes, request.target)
         }
         writer.write(" HTTP/1.1\r\n")
+    }
+
+    /// The parameters in the order that the key has them in: what is normalised for the cache is forwarded so.
+    private func writeSorted(_ recipe: KeyRecipe, _ writer: inout ByteWriter, _ bytes: Span<UInt8>) {
+        if request.path.isEmpty { writer.write("/") } else { writer.write(bytes, request.path) }
+        writer.write("?")
+        recipe.writeForwardedQuery(request, bytes, to: &writer)
     }
 
     /// An absolute target without its authority, which goes into Host (RFC 9112, section 3.2.2).
@@ -67,15 +80,20 @@ extension Journey {
         writer.write("\r\n")
     }
 
-    /// `host` or `host:port`, as the client named it.
+    /// `host` or `host:port`.
     func writeAuthority(_ writer: inout ByteWriter, _ bytes: Span<UInt8>) {
-        writer.write(bytes, request.host)
+        // In lower case, as the key has it: an odd spelling must not reach an origin that would answer it oddly.
+        for position in request.host.range where position < bytes.count {
+            let byte = bytes[position]
+            writer.write(byte: byte &- 65 < 26 ? byte | 0x20 : byte)
+        }
         guard let port = request.port else { return }
         writer.write(":")
         writer.write(decimal: UInt64(port))
     }
 
     private func writeFields(_ writer: inout ByteWriter, _ bytes: Span<UInt8>) {
+        let normalizesEncoding = normalizesEncoding
         let mayBeSpoofed = !serving.usesStandardAddressHeader && !serving.isTrusted(peer)
         for field in request.fields where !field.isDropped {
             // Whoever is not trusted cannot name the client to the origin either.
@@ -84,12 +102,26 @@ extension Journey {
             case .xForwardedFor, .xForwardedProto, .xForwardedHost, .xForwardedPort, .forwarded, .xRealIP,
                 .martletRay, .traceparent, .tracestate, .via:
                 continue
+            case .ifNoneMatch where visit.asksForWhole, .ifModifiedSince where visit.asksForWhole,
+                .ifRange where visit.asksForWhole, .range where visit.asksForWhole:
+                continue
+            case .acceptEncoding where normalizesEncoding:
+                continue
             case .maxForwards where request.method == .trace || request.method == .options:
                 writeMaxForwards(field, &writer, bytes)
             default:
                 writer.write(field: field, of: bytes)
             }
         }
+        if normalizesEncoding, let codings = ContentCodings(request, bytes) {
+            writer.write(field: "Accept-Encoding", value: codings.acceptEncoding)
+        }
+        if visit.validates { visit.stored?.head.writeConditions(to: &writer) }
+    }
+
+    /// What two requests differ by only in spelling must not make two variants of one object.
+    private var normalizesEncoding: Bool {
+        visit.key != nil && request.method.isSafe && zone?.cache?.settings.normalizesAcceptEncoding == true
     }
 
     /// One forwarding less (RFC 9110, section 7.6.2). What is no number has no meaning and goes no further.

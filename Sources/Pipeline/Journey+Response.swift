@@ -1,3 +1,4 @@
+import Cache
 import ConfigModel
 import Exchange
 import HTTPWire
@@ -7,14 +8,26 @@ import Origin
 /// What is added to an origin's response on its way to the client.
 extension Journey {
     func renderResponseFields() {
+        if zone?.cache != nil { keepFromClient() }
         setResponseFields { lines in
-            lines.writeHead(capacity: 48) { writer in
+            lines.writeHead(capacity: 160) { writer in
                 writer.write("Martlet-Ray: ")
                 writer.write(identifier: ray)
                 writer.write("\r\n")
                 if !answer.head.has(.date) { DateField.write(to: &writer) }
+                if let report = visit.report { report.writeField(to: &writer, after: Span()) }
             }
             if case .sticky(let name) = zone?.configuration.balance { writeStickyCookie(name, &lines) }
+        }
+    }
+
+    /// What an origin says to this cache alone.
+    private func keepFromClient() {
+        for index in answer.head.fields.indices {
+            switch answer.head.fields[index].known {
+            case .cacheTag, .martletCDNCacheControl: answer.head.fields[index].isDropped = true
+            default: continue
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+import Cache
 import ConfigModel
 package import Exchange
 package import HTTPWire
@@ -10,15 +11,19 @@ package import Telemetry
 
 /// The path of one request, on one screen.
 ///
-///     identify ─▶ admit ─▶ balance ─▶ connect ─▶ forward ─▶ (origin answers) ─▶ respond
-///        │          │         ▲          │          │               │
-///        └──────────┴── respond with a page         └── try again ──┘
+///     identify ─▶ admit ─▶ cache ─▶ balance ─▶ connect ─▶ forward ─▶ (origin answers) ─▶ respond
+///        │          │        │         ▲          │          │               │
+///        └──────────┴────────┼─ respond with a page          └── try again ──┘
+///                            ├─ serve what is stored (Journey+CacheLookup, +CacheServe, +CacheBody)
+///                            └─ wait for, or become, the one that fetches it (+CacheFill, +CacheFetch)
 ///
 /// A stage says what is next: another stage, wait for somebody to call, or an answer of our own. All of it runs on the
 /// event loop of the client's connection. The rooms it meets know nothing of each other: they meet here.
 ///
 /// The client's connection takes a journey from its loop's `JourneyDesk` with the first byte of a request, and gives it
-/// back by `finish()` when both the request and the response are over; nobody else ends a journey.
+/// back by `finish()` when both the request and the response are over. A journey that fetches for others too may then go
+/// on as an orphan, without a client, until its fetch is over (`endOrphan`); one that validates beside a request is born
+/// as one.
 package final class Journey: Exchange, OriginReceiver {
     let desk: JourneyDesk
     /// The configuration this request began with: it is served by that to its end.
@@ -31,7 +36,7 @@ package final class Journey: Exchange, OriginReceiver {
     private var serverIndex = 0
     private var triedServers: [Int] = []
     private(set) var attempts = 0
-    private var link: (any OriginLink)?
+    private(set) var link: (any OriginLink)?
     private var acquisition: Acquisition?
     private var mayUseIdle = true
     private var staleRetries = 0
@@ -44,13 +49,18 @@ package final class Journey: Exchange, OriginReceiver {
     private var heldTrailers: ByteBuffer?
     private var isBodyPaused = false
     private var isTunnel = false
+    /// What the cache stage keeps of this exchange.
+    var visit = CacheVisit()
+    /// Its client is gone, its fetch goes on.
+    var isOrphan = false
+    package var outletIndex = -1
     /// The client's framing, kept here so that an idle connection need not hold it.
     package var parser: RequestHeadParser
     package var chunks = ChunkedDecoder(side: .request)
     /// Field lines added to the response.
     package private(set) var responseFields = ByteBuffer()
 
-    enum Stage { case identify, admit, balance, connect }
+    enum Stage { case identify, admit, cache, balance, connect }
 
     /// What a stage says is next.
     enum Step {
@@ -79,18 +89,17 @@ package final class Journey: Exchange, OriginReceiver {
         run(from: .identify)
     }
 
-    private func run(from first: Stage) {
-        var stage = first
+    func run(from first: Stage) { run(.proceed(first)) }
+
+    func run(_ first: Step) {
+        var step = first
         while true {
-            let step: Step
-            switch stage {
-            case .identify: step = identify()
-            case .admit: step = admit()
-            case .balance: step = balance()
-            case .connect: step = connect()
-            }
             switch step {
-            case .proceed(let next): stage = next
+            case .proceed(.identify): step = identify()
+            case .proceed(.admit): step = admit()
+            case .proceed(.cache): step = lookUp()
+            case .proceed(.balance): step = balance()
+            case .proceed(.connect): step = connect()
             case .wait: return
             case .respond(let page): return respond(with: page)
             case .fail(let failure): return fail(failure)
@@ -120,7 +129,7 @@ package final class Journey: Exchange, OriginReceiver {
         if case .length(let count) = request.framing, let most = zone.configuration.bodyBytesMax, count > most {
             return .fail(.bodyTooLarge)
         }
-        return .proceed(.balance)
+        return .proceed(.cache)
     }
 
     /// Which origin server gets it.
@@ -263,26 +272,32 @@ package final class Journey: Exchange, OriginReceiver {
 
     package func originHead(bytes: ByteBuffer) {
         noteFirstByte()
+        if isFetching, fetchedHead(bytes) { return }
+        status = answer.head.status
         renderResponseFields()
         client?.respond(answer.head, bytes: bytes)
     }
 
     package func originBody(_ bytes: ByteBuffer) {
+        if isFetching, fetchedBody(bytes) { return }
         if !isTunnel { responseBodyBytes &+= UInt64(bytes.readableBytes) }
         client?.respondBody(bytes)
     }
 
     package func originEnd(trailers: ByteBuffer?) {
         link = nil
+        if isFetching, fetchedEnd(trailers: trailers) { return }
         client?.respondEnd(trailers: trailers)
     }
 
     package func originFlush() {
+        if isFetching, fetchedFlush() { return }
         client?.flush()
     }
 
     package func originSwitched(bytes: ByteBuffer) {
         noteFirstByte()
+        status = answer.head.status
         isTunnel = true
         loop.metrics.add(.tunnelsOpened)
         loop.metrics.adjust(.tunnelsActive, by: 1)
@@ -291,7 +306,6 @@ package final class Journey: Exchange, OriginReceiver {
     }
 
     private func noteFirstByte() {
-        status = answer.head.status
         firstByteAt = MonotonicClock.nanoseconds()
         loop.metrics.observe(.originFirstByte, nanoseconds: firstByteAt &- sentAt)
         if server?.health.noteSuccess() == true { loop.metrics.add(.originReadmissions) }
@@ -299,7 +313,9 @@ package final class Journey: Exchange, OriginReceiver {
 
     package func originFailed(_ failure: Failure) {
         link = nil
-        let isStale = status == 0 && (failure == .pooledConnectionLost || failure == .originClosedEarly && usedIdle)
+        let isStale =
+            status == 0 && visit.head == nil
+            && (failure == .pooledConnectionLost || failure == .originClosedEarly && usedIdle)
         if !isStale, failure.side == .origin { noteOriginFailure(failure) }
         if mayTryAgain(after: failure, isStale: isStale) {
             loop.metrics.add(isStale ? .originRetriesStaleConnection : .originRetriesFailover)
@@ -320,7 +336,9 @@ package final class Journey: Exchange, OriginReceiver {
     /// Sending again is safe when nothing can have been sent, or when the request may be repeated (RFC 9110, 9.2.2)
     /// and all of it is still here. The origin must not have answered a byte.
     private func mayTryAgain(after failure: Failure, isStale: Bool) -> Bool {
-        guard status == 0, client != nil, let zone else { return false }
+        guard status == 0, visit.head == nil, visit.freshening == nil, client != nil || isOrphan, let zone else {
+            return false
+        }
         if failure == .pooledConnectionLost { return staleRetries < Limits.staleRetriesMax }
         if failure.happenedBeforeSending { return attempts < zone.configuration.attempts }
         guard failure == .originClosedEarly, request.method.isIdempotent, isBodyHeld else { return false }
@@ -346,13 +364,26 @@ package final class Journey: Exchange, OriginReceiver {
     // MARK: What the client says
 
     /// The client takes no more of the response for now, or takes it again.
-    package func pauseResponse() { link?.pauseResponse() }
-    package func resumeResponse() { link?.resumeResponse() }
+    package func pauseResponse() {
+        visit.isResponsePaused = true
+        // What is stored waits by itself; what is being filled goes on for the others.
+        if !visit.plan.isActive, visit.outlet == nil { link?.pauseResponse() }
+    }
 
-    /// The client is gone: nobody waits for the rest.
+    package func resumeResponse() {
+        visit.isResponsePaused = false
+        if visit.plan.isActive || visit.outlet != nil { pump() } else { link?.resumeResponse() }
+    }
+
+    /// The same for what comes from the origin, on behalf of a fill.
+    func pauseOrigin() { link?.pauseResponse() }
+    func resumeOrigin() { link?.resumeResponse() }
+
+    /// The client is gone: nobody waits for the rest, unless it is fetched for others too.
     package func clientGone(_ reason: Failure) {
         note(reason)
-        abandonOrigin()
+        leaveFill()
+        if !mayGoOnAlone { abandonOrigin() }
     }
 
     /// The client ended its half of a tunnel.
@@ -377,15 +408,31 @@ package final class Journey: Exchange, OriginReceiver {
 
     // MARK: The end
 
-    /// Answers with a page, or cuts the response that has begun.
-    private func fail(_ failure: Failure) {
-        note(failure)
+    /// Answers with a page, or cuts the response that has begun. Where something is stored that may serve as long as no
+    /// origin answers, that is the answer.
+    func fail(_ failure: Failure) {
         abandonOrigin()
+        if status == 0, failure.side != .client, visit.mayServeOnError, let stored = visit.stored {
+            return serveStale(stored, because: failure.label)
+        }
+        note(failure)
+        let serial = visit.serial
+        endFill(.failed(failure))
+        // Its own client reads the fill too, and may have ended the exchange by what it heard.
+        guard visit.serial == serial else { return }
+        leaveFill()
+        if isOrphan { return endOrphan() }
         if status != 0 {
             client?.abort()
         } else {
-            respond(with: .failure(failure, self))
+            respond(with: .failure(forbidsStale && failure.side == .origin ? .validationFailed : failure, self))
         }
+    }
+
+    /// What is stored must not be served without an origin that says so.
+    private var forbidsStale: Bool {
+        guard let facts = visit.stored?.facts else { return false }
+        return !facts.flags.isDisjoint(with: [.mustRevalidate, .noCache])
     }
 
     private func respond(with page: Page) {
@@ -394,6 +441,9 @@ package final class Journey: Exchange, OriginReceiver {
         client?.respond(status: page.status, fields: page.fields, body: page.body)
         client?.flush()
     }
+
+    /// No more of the origin's response is wanted.
+    func dropLink() { abandonOrigin() }
 
     private func abandonOrigin() {
         acquisition?.cancel()
@@ -410,11 +460,37 @@ package final class Journey: Exchange, OriginReceiver {
 
     /// Both halves are over: counted, logged, and ready for another request. By the client's connection only.
     package func finish() {
+        leaveFill()
+        if visit.role == .leader, link != nil || acquisition != nil || visit.isLoading, mayGoOnAlone {
+            return becomeOrphan()
+        }
         abandonOrigin()
+        if visit.role == .leader { endFill(.failed(.clientClosed)) }
+        endBirth()
         if startedAt != 0 { record(took: MonotonicClock.nanoseconds() &- startedAt) }
         if isTunnel { loop.metrics.adjust(.tunnelsActive, by: -1) }
         releaseServer()
         desk.takeBack(self)
+    }
+
+    /// The client's part is over, the fetch goes on.
+    private func becomeOrphan() {
+        if startedAt != 0 { record(took: MonotonicClock.nanoseconds() &- startedAt) }
+        client = nil
+        visit.plan = BodyPlan()
+        isOrphan = true
+        desk.adopt(self)
+    }
+
+    /// The fetch is over that went on without a client.
+    func endOrphan() {
+        guard isOrphan else { return }
+        isOrphan = false
+        abandonOrigin()
+        if visit.role == .leader { endFill(.failed(.clientClosed)) }
+        endBirth()
+        releaseServer()
+        desk.release(self)
     }
 
     /// Lets go of what the next request has no use for.
@@ -422,6 +498,7 @@ package final class Journey: Exchange, OriginReceiver {
         client = nil
         tls = nil
         zone = nil
+        visit.reset()
         if heldBody.storageCapacity > 0 { heldBody = ByteBuffer() }
         heldTrailers = nil
         if requestBytes.storageCapacity > Limits.keptHeadBytesMax {

@@ -1,3 +1,4 @@
+package import Cache
 package import ConfigModel
 package import Exchange
 package import HTTPWire
@@ -18,14 +19,17 @@ package final class Serving: Sendable {
     private let addressHeader: [UInt8]?
 
     /// - Parameter fleet: keeps the origin servers that the previous configuration had too.
-    package init(configuration: Configuration, fleet: OriginFleet, metrics: ZoneRegistry) throws {
+    /// - Parameter cache: what zones are cached in; nil caches none.
+    package init(
+        configuration: Configuration, fleet: OriginFleet, metrics: ZoneRegistry, cache: EdgeCache? = nil
+    ) throws {
         self.configuration = configuration
         self.hosts = HostTable(hostnames: configuration.zones.map(\.hostnames))
         self.zones = try configuration.zones.map { zone in
             let servers = try zone.origins.map { try fleet.server(for: $0, of: zone) }
             return ServedZone(
                 configuration: zone, balancer: Balancer(zone: zone, servers: servers),
-                metricsIndex: metrics.index(of: zone.name))
+                metricsIndex: metrics.index(of: zone.name), cache: cache?.zone(zone))
         }
         self.httpsPort = configuration.listen.https.first?.address.port
         let header = configuration.clientAddressHeader
@@ -98,14 +102,17 @@ package final class ServedZone: Sendable {
     package let configuration: Zone
     package let balancer: Balancer
     /// The zone's place in the metrics.
-    let metricsIndex: Int
+    package let metricsIndex: Int
     let takesEveryHost: Bool
     /// Whether the balancing policy looks at how many exchanges each server has.
     let countsOutstanding: Bool
     /// For the access log.
     let nameBytes: [UInt8]
+    /// nil where nothing of the zone is cached.
+    package let cache: CacheZone?
 
-    init(configuration: Zone, balancer: Balancer, metricsIndex: Int) {
+    init(configuration: Zone, balancer: Balancer, metricsIndex: Int, cache: CacheZone?) {
+        self.cache = cache
         self.configuration = configuration
         self.balancer = balancer
         self.metricsIndex = metricsIndex

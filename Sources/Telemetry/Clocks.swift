@@ -21,4 +21,9 @@ package enum WallClock {
         _ = clock_gettime(CLOCK_REALTIME, &now)
         return UInt64(truncatingIfNeeded: now.tv_sec) &* 1_000_000_000 &+ UInt64(truncatingIfNeeded: now.tv_nsec)
     }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    package static func milliseconds() -> Int64 {
+        Int64(truncatingIfNeeded: nanoseconds() / 1_000_000)
+    }
 }

@@ -42,6 +42,44 @@ package enum Counter: Int, CaseIterable, Sendable {
     case originLookupsOK
     case originLookupsFailed
 
+    // The cache.
+    /// Responses fetched for it, by what became of them.
+    case cacheFillsStored
+    /// May not be stored: the origin's fields, the request's, or the zone's settings.
+    case cacheFillsUncacheable
+    /// Larger than `cache.object`, or than any store has room for.
+    case cacheFillsTooLarge
+    /// The origin broke off.
+    case cacheFillsFailed
+    /// Given up because everybody had left and more than a bound was still to come.
+    case cacheFillsAbandoned
+    /// The origin answered 304.
+    case cacheRevalidationsNotModified
+    /// The origin answered with another response.
+    case cacheRevalidationsChanged
+    case cacheRevalidationsFailed
+    case cacheEvictionsMemory
+    case cacheEvictionsDisk
+    /// Objects that came from the disk into memory because they were asked for.
+    case cachePromotions
+    case cacheDiskReadsOK
+    /// Refused because too much waited already: served as a miss.
+    case cacheDiskReadsBusy
+    /// A checksum did not match.
+    case cacheDiskReadsCorrupt
+    case cacheDiskReadsFailed
+    case cacheDiskWritesOK
+    /// Not begun because too much waited already.
+    case cacheDiskWritesDropped
+    case cacheDiskWritesFailed
+    case cacheDiskBytesRead
+    case cacheDiskBytesWritten
+    /// Objects invalidated by an unsafe request (RFC 9111, section 4.4).
+    case cacheInvalidations
+    /// What the operator asked for.
+    case cachePurges
+    case cachePurgedObjects
+
     // The process.
     case configReloadsOK
     case configReloadsFailed
@@ -82,6 +120,15 @@ extension Counter {
         case .configReloadsOK, .configReloadsFailed, .certificateReloadsOK, .certificateReloadsFailed,
             .accessLogLinesWritten, .accessLogLinesDropped, .accessLogWriteErrors, .processLogLinesDropped:
             processSeries
+        case .cacheFillsStored, .cacheFillsUncacheable, .cacheFillsTooLarge, .cacheFillsFailed, .cacheFillsAbandoned,
+            .cacheRevalidationsNotModified, .cacheRevalidationsChanged, .cacheRevalidationsFailed,
+            .cacheEvictionsMemory, .cacheEvictionsDisk, .cachePromotions, .cacheInvalidations, .cachePurges,
+            .cachePurgedObjects:
+            cacheSeries
+        case .cacheDiskReadsOK, .cacheDiskReadsBusy, .cacheDiskReadsCorrupt, .cacheDiskReadsFailed,
+            .cacheDiskWritesOK, .cacheDiskWritesDropped, .cacheDiskWritesFailed, .cacheDiskBytesRead,
+            .cacheDiskBytesWritten:
+            cacheDiskSeries
         default:
             originSeries
         }

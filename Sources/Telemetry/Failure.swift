@@ -18,6 +18,8 @@ package enum Failure: Int, Error, Sendable, CaseIterable {
     case badBody
     case unknownHost
     case misdirected
+    /// `Cache-Control: only-if-cached`, and it is not (RFC 9111, section 5.2.1.7).
+    case onlyIfCached
     case clientClosed
     case clientStalled
     // The edge's side.
@@ -27,6 +29,8 @@ package enum Failure: Int, Error, Sendable, CaseIterable {
     case draining
     case internalError
     // The origin's side. The numbers in their comments are Cloudflare's 52x equivalents.
+    /// None answers, and what is stored may not be served unless one does (RFC 9111, section 5.2.2.2).
+    case validationFailed  // 504
     case noHealthyOrigin  // 521
     case originName  // 530
     case originRefused  // 521
@@ -71,6 +75,8 @@ extension Failure {
         case .badBody: "bad_body"
         case .unknownHost: "no_zone"
         case .misdirected: "misdirected"
+        case .onlyIfCached: "only_if_cached"
+        case .validationFailed: "cache_validation_failed"
         case .clientClosed: "client_closed"
         case .clientStalled: "client_stalled"
         case .poolExhausted: "pool_exhausted"
@@ -96,12 +102,12 @@ extension Failure {
         switch self {
         case .badRequest, .requestLineTooLong, .headTooLarge, .notImplemented, .versionNotSupported,
             .expectationFailed, .connectRefused, .headerTimeout, .bodyTimeout, .bodyTooSlow, .bodyTooLarge,
-            .badBody, .unknownHost, .misdirected, .clientClosed, .clientStalled:
+            .badBody, .unknownHost, .misdirected, .onlyIfCached, .clientClosed, .clientStalled:
             .client
         case .poolExhausted, .pooledConnectionLost, .outOfResources, .draining, .internalError:
             .edge
-        case .noHealthyOrigin, .originName, .originRefused, .originUnreachable, .originConnectTimeout,
-            .originHandshake, .originCertificate, .originFirstByteTimeout, .originIdleTimeout,
+        case .validationFailed, .noHealthyOrigin, .originName, .originRefused, .originUnreachable,
+            .originConnectTimeout, .originHandshake, .originCertificate, .originFirstByteTimeout, .originIdleTimeout,
             .originClosedEarly, .originBadResponse:
             .origin
         }
@@ -127,7 +133,7 @@ extension Failure {
             .originClosedEarly, .originBadResponse:
             502
         case .poolExhausted, .outOfResources, .draining, .noHealthyOrigin: 503
-        case .originConnectTimeout, .originFirstByteTimeout, .originIdleTimeout: 504
+        case .onlyIfCached, .validationFailed, .originConnectTimeout, .originFirstByteTimeout, .originIdleTimeout: 504
         case .versionNotSupported: 505
         }
     }
@@ -160,6 +166,8 @@ extension Failure {
         case .badBody: "The request's body is not framed as its header says."
         case .unknownHost: "No site is configured here for this host name."
         case .misdirected: "This connection was made for another site's certificate; open a new one for this host."
+        case .validationFailed: "What is stored must be validated before it is used, and the origin does not answer."
+        case .onlyIfCached: "The request asks for a stored response only, and none is stored that may be used."
         case .clientClosed: "The client closed the connection before the response was complete."
         case .clientStalled: "The client stopped taking the response."
         case .poolExhausted: "Every connection to the origin is busy and the queue for one is full or too slow."

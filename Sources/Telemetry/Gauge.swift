@@ -11,6 +11,18 @@ package enum Gauge: Int, CaseIterable, Sendable {
     case originConnectionsIdle
     /// Exchanges waiting for an origin connection now.
     case originPoolWaiters
+    /// What objects take, with everything that holds them together.
+    case cacheMemoryBytes
+    case cacheMemoryBytesMax
+    case cacheMemoryObjects
+    case cacheDiskBytes
+    /// 0 without a disk store.
+    case cacheDiskBytesMax
+    case cacheDiskObjects
+    /// Fetches for the cache under way.
+    case cacheFillsActive
+    /// Exchanges that wait for such a fetch, or stream from it, and did not begin it.
+    case cacheWaiters
     /// Unix seconds of the last attempt to load the configuration.
     case configLastReloadTimestamp
     /// 1 if that attempt was taken, 0 if the file was refused.
@@ -37,6 +49,22 @@ extension Gauge {
             .init("martlet_origin_connections_idle", "Origin connections waiting in the pool now.")
         case .originPoolWaiters:
             .init("martlet_origin_pool_waiters", "Exchanges waiting for an origin connection now.")
+        case .cacheMemoryBytes:
+            .init("martlet_cache_memory_bytes", "Memory that cached objects take.")
+        case .cacheMemoryBytesMax:
+            .init("martlet_cache_memory_limit_bytes", "Memory that cached objects may take.")
+        case .cacheMemoryObjects:
+            .init("martlet_cache_memory_objects", "Responses cached in memory.")
+        case .cacheDiskBytes:
+            .init("martlet_cache_disk_bytes", "Disk space that cached objects take.")
+        case .cacheDiskBytesMax:
+            .init("martlet_cache_disk_limit_bytes", "Disk space that cached objects may take.")
+        case .cacheDiskObjects:
+            .init("martlet_cache_disk_objects", "Responses cached on the disk.")
+        case .cacheFillsActive:
+            .init("martlet_cache_fills_active", "Fetches for the cache under way now.")
+        case .cacheWaiters:
+            .init("martlet_cache_waiters", "Exchanges served now by a fetch that another began.")
         case .configLastReloadTimestamp:
             .init("martlet_config_last_reload_timestamp_seconds", "Unix time of the last configuration load.")
         case .configLastReloadSuccess:

@@ -17,6 +17,10 @@ package enum Histogram: Int, CaseIterable, Sendable {
     case originConnect
     /// From the end of the request's head to the first byte of the response.
     case originFirstByte
+    /// From asking the disk store for an object to having it, waiting included.
+    case cacheDiskRead
+    /// One write of the disk store, without waiting.
+    case cacheDiskWrite
 }
 
 extension Histogram {
@@ -33,6 +37,10 @@ extension Histogram {
             .init("martlet_origin_connect_duration_seconds", "Connecting to an origin, TLS included.")
         case .originFirstByte:
             .init("martlet_origin_first_byte_seconds", "Request head sent to first byte of the response.")
+        case .cacheDiskRead:
+            .init("martlet_cache_disk_read_seconds", "Asking the cache's disk store for an object to having it.")
+        case .cacheDiskWrite:
+            .init("martlet_cache_disk_write_seconds", "Writes of the cache's disk store.")
         }
     }
 }

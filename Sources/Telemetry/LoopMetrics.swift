@@ -72,6 +72,15 @@ package final class LoopMetrics {
         cells[cell &+ MetricCells.zoneBytesOut] &+= bytesOut
     }
 
+    /// Counts what the cache did in one exchange, at its end. Not called for a zone without a cache.
+    ///
+    /// - Parameter bytes: Body bytes of the response that came from the cache and not from the origin.
+    @inlinable package func cache(zone: Int, _ result: CacheResult, bytes: UInt64) {
+        let cell = zoneCell(zone)
+        cells[cell &+ MetricCells.zoneCacheResults &+ result.rawValue] &+= 1
+        cells[cell &+ MetricCells.zoneCacheBytes] &+= bytes
+    }
+
     /// Counts why an exchange failed.
     @inlinable package func failure(_ failure: Failure) {
         cells[MetricCells.failures &+ failure.rawValue] &+= 1

@@ -1,10 +1,11 @@
 // Where each value lives in a loop's block of cells. Every table has a fixed place with room to grow, so that the hot
 // path adds at `constant + index`; a test asserts that no table outgrows its room.
 //
-//     0         96                      192       224   240        320         832           1136
-//     counters  failures                closings  TLS   method·6   status 512  histograms    gauges 32   zones·8
+//     0         96                      192       224   240        320         832           1216
+//     counters  failures                closings  TLS   method·6   status 512  histograms    gauges 32   zones·16
 //
-// A zone takes one cache line: requests by status class (0 none or odd, 1xx … 5xx), bytes in, bytes out.
+// A zone takes two cache lines: requests by status class (0 none or odd, 1xx … 5xx), bytes in, bytes out; requests by
+// what the cache did (`CacheResult`), bytes out from the cache.
 
 import Limits
 
@@ -26,12 +27,14 @@ package enum MetricCells {
     /// Buckets, then the sum of nanoseconds, then padding.
     @inlinable static var histogramStride: Int { 48 }
     @inlinable static var histogramSum: Int { 44 }
-    @inlinable static var gauges: Int { 1136 }
+    @inlinable static var gauges: Int { 1216 }
     @inlinable static var gaugeCount: Int { 32 }
-    @inlinable static var zones: Int { 1168 }
-    @inlinable static var zoneStride: Int { 8 }
+    @inlinable static var zones: Int { 1248 }
+    @inlinable static var zoneStride: Int { 16 }
     @inlinable static var zoneBytesIn: Int { 6 }
     @inlinable static var zoneBytesOut: Int { 7 }
+    @inlinable static var zoneCacheResults: Int { 8 }
+    @inlinable static var zoneCacheBytes: Int { 15 }
     /// Zones with cells: the shared one at index 0, and those with a name.
     static let zoneCount = Limits.zonesMeasuredMax + 1
     static let count = zones + zoneCount * zoneStride

@@ -72,6 +72,14 @@ package struct MetricsSnapshot: Sendable, Equatable {
         (zoneValue(zone, MetricCells.zoneBytesIn), zoneValue(zone, MetricCells.zoneBytesOut))
     }
 
+    /// In how many exchanges of a zone the cache did this.
+    package func cacheResults(zone: Int, _ result: CacheResult) -> UInt64 {
+        zoneValue(zone, MetricCells.zoneCacheResults + result.rawValue)
+    }
+
+    /// The body bytes that a zone's clients got from the cache.
+    package func cacheBytes(zone: Int) -> UInt64 { zoneValue(zone, MetricCells.zoneCacheBytes) }
+
     /// How many durations fell into a bucket; see `HistogramBuckets`.
     package func count(_ histogram: Histogram, bucket: Int) -> UInt64 {
         guard (0..<HistogramBuckets.count).contains(bucket) else { return 0 }

@@ -133,6 +133,27 @@ package enum PrometheusText {
             page.sample("martlet_zone_bytes_total", [("zone", zone), ("direction", "in")], bytes.in)
             page.sample("martlet_zone_bytes_total", [("zone", zone), ("direction", "out")], bytes.out)
         }
+        renderZoneCaches(snapshot, zones, into: &page)
+    }
+
+    private static func renderZoneCaches(
+        _ snapshot: MetricsSnapshot, _ zones: [String], into page: inout PrometheusPage
+    ) {
+        let requests: StaticString = "martlet_cache_requests_total"
+        page.header(requests, "Exchanges ended, by zone and what the cache did.", type: "counter")
+        for (index, zone) in zones.enumerated() {
+            for result in CacheResult.allCases {
+                let count = snapshot.cacheResults(zone: index, result)
+                guard count > 0 else { continue }
+                page.sample(requests, [("zone", zone), ("result", result.label.description)], count)
+            }
+        }
+        let bytes: StaticString = "martlet_cache_bytes_total"
+        page.header(bytes, "Body bytes that clients got from the cache, by zone.", type: "counter")
+        for (index, zone) in zones.enumerated() {
+            let count = snapshot.cacheBytes(zone: index)
+            if count > 0 { page.sample(bytes, [("zone", zone)], count) }
+        }
     }
 
     private static func className(_ statusClass: Int) -> String {

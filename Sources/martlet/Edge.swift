@@ -1,3 +1,5 @@
+import Admin
+import Cache
 import Certificates
 import ConfigModel
 import Exchange
@@ -24,6 +26,9 @@ final class Edge: @unchecked Sendable {
     private let loops: [NIOLoopBound<ListenerLoop>]
     private let edgeLoops: [EdgeLoop]
     private let fleet: OriginFleet
+    private let cache: EdgeCache?
+    /// The one in force, for who asks from another thread.
+    private let serving: Mutex<Serving>
     private let zoneRegistry: ZoneRegistry
     let sharedMetrics: SharedMetrics
     private let isReadyNow = Atomic<Bool>(false)
@@ -32,8 +37,11 @@ final class Edge: @unchecked Sendable {
     private init(
         _ configuration: Configuration, _ certificates: CertificateStore?, _ accessLog: AccessLog?,
         _ group: MultiThreadedEventLoopGroup, _ loops: [NIOLoopBound<ListenerLoop>], _ edgeLoops: [EdgeLoop],
-        _ fleet: OriginFleet, _ zoneRegistry: ZoneRegistry, _ sharedMetrics: SharedMetrics, _ log: Logger
+        _ fleet: OriginFleet, _ cache: EdgeCache?, _ serving: Serving, _ zoneRegistry: ZoneRegistry,
+        _ sharedMetrics: SharedMetrics, _ log: Logger
     ) {
+        self.cache = cache
+        self.serving = Mutex(serving)
         self.sharedMetrics = sharedMetrics
         self.configuration = configuration
         self.certificates = certificates
@@ -67,14 +75,16 @@ final class Edge: @unchecked Sendable {
         let sharedMetrics = SharedMetrics()
         let fleet = OriginFleet(loops: edgeLoops, log: log, metrics: sharedMetrics)
         let registry = ZoneRegistry()
-        let serving = try Serving(configuration: configuration, fleet: fleet, metrics: registry)
+        let cache = CacheStart.open(configuration.cacheStore, metrics: sharedMetrics, log: log)
+        let serving = try Serving(configuration: configuration, fleet: fleet, metrics: registry, cache: cache)
         var loops: [NIOLoopBound<ListenerLoop>] = []
         for loop in edgeLoops {
             loops.append(try await begin(loop, serving, certificates, loopCount: count, log))
         }
         fleet.settle()
         let edge = Edge(
-            configuration, certificates, accessLog, group, loops, edgeLoops, fleet, registry, sharedMetrics, log)
+            configuration, certificates, accessLog, group, loops, edgeLoops, fleet, cache, serving, registry,
+            sharedMetrics, log)
         edge.noteConfiguration()
         return edge
     }
@@ -131,13 +141,15 @@ final class Edge: @unchecked Sendable {
     func serve(_ new: Configuration) async throws {
         do {
             let store = try newCertificates(new)
-            let serving = try Serving(configuration: new, fleet: fleet, metrics: zoneRegistry)
+            let serving = try Serving(configuration: new, fleet: fleet, metrics: zoneRegistry, cache: cache)
             var none = SocketHandover()
             let prepared = try listeners.prepare(new.listen, inherited: &none)
             // Before anyone is accepted on a new address, every loop knows the zones and certificates for it.
             configuration = new
             certificates = store
             await publish(serving)
+            self.serving.withLock { $0 = serving }
+            await resizeCache(new)
             fleet.settle()
             try await listeners.commit(prepared)
             noteConfiguration()
@@ -145,6 +157,15 @@ final class Edge: @unchecked Sendable {
             fleet.discard()
             throw error
         }
+    }
+
+    /// Evicting down to a smaller bound takes its time.
+    private func resizeCache(_ new: Configuration) async {
+        guard let cache, let bytes = new.cacheStore?.memoryBytesMax, cache.memory.bytesMax != Int(clamping: bytes)
+        else {
+            return
+        }
+        try? await NIOThreadPool.singleton.runIfActive { cache.memory.setBytesMax(Int(clamping: bytes)) }
     }
 
     private func newCertificates(_ new: Configuration) throws -> CertificateStore? {
@@ -211,17 +232,33 @@ final class Edge: @unchecked Sendable {
         return count
     }
 
-    /// The Prometheus page.
-    func metricsPage() async -> [UInt8] {
-        var merged = sharedMetrics.snapshot()
-        for loop in edgeLoops {
+    /// What all loops have counted.
+    private static func counts(_ loops: [EdgeLoop], _ shared: SharedMetrics) async -> MetricsSnapshot {
+        var merged = shared.snapshot()
+        for loop in loops {
             if let part = try? await loop.eventLoop.submit({ loop.metrics.snapshot() }).get() { merged.merge(part) }
         }
+        return merged
+    }
+
+    /// The Prometheus page.
+    func metricsPage() async -> [UInt8] {
+        var merged = await Self.counts(edgeLoops, sharedMetrics)
         accessLog?.contribute(to: &merged)
         ProcessLog.contribute(to: &merged)
+        cache?.contribute(to: &merged)
         return PrometheusText.render(
             merged, zones: zoneRegistry.names(), origins: fleet.statuses(now: MonotonicClock.nanoseconds()),
             process: ProcessFacts.read(), version: BuildVersion.text)
+    }
+
+    /// For the admin door; nil where nothing is cached.
+    var cacheOperations: CacheOperations? {
+        guard let cache, let loop = edgeLoops.first?.eventLoop else { return nil }
+        let (loops, shared) = (edgeLoops, sharedMetrics)
+        return CacheOperations(
+            cache, serving: { self.serving.withLock { $0 } }, metrics: sharedMetrics, loop: loop,
+            counts: { await Self.counts(loops, shared) })
     }
 
     /// Stops accepting on every loop, or goes on.
@@ -241,6 +278,7 @@ final class Edge: @unchecked Sendable {
         for loop in edgeLoops { try? await loop.eventLoop.submit { loop.deadlines.cutAll() }.get() }
         for loop in edgeLoops { try? await loop.eventLoop.submit { loop.accessLog?.close() }.get() }
         _ = accessLog?.close()
+        if let cache { try? await NIOThreadPool.singleton.runIfActive { cache.detachDisk() } }
         try? await group.shutdownGracefully()
     }
 }

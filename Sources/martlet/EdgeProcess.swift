@@ -39,7 +39,8 @@ final class EdgeProcess {
         try await predecessor.awaitTurn()
         var inherited = predecessor.sockets
         try await edge.listeners.commit(edge.listeners.prepare(configuration.listen, inherited: &inherited))
-        let door = try await AdminDoor.open(configuration.admin, edge: edge, inherited: &inherited, log: log)
+        let door = try await AdminDoor.open(
+            configuration.admin, edge: edge, cache: edge.cacheOperations, inherited: &inherited, log: log)
         inherited.closeRest()
         edge.markReady(true)
         log.notice(

@@ -37,11 +37,12 @@ struct Martlet: AsyncParsableCommand {
 
               martlet check -c martlet.yaml     # says what is wrong, and where
               martlet up -c martlet.yaml        # serves until it is told to stop
+              martlet purge --tag news          # takes what the origin has changed out of the cache
 
             Signals while it runs: HUP reloads the configuration and reopens the access log, TERM stops after the
             requests under way, USR2 hands everything over to a new binary without refusing a connection.
             """,
-        subcommands: [Up.self, Check.self, Version.self]
+        subcommands: [Up.self, Check.self, PurgeCommand.self, CacheCommand.self, Version.self]
     )
 }
 

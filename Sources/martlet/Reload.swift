@@ -93,6 +93,11 @@ struct Reload {
         if new.data != old.data { keys.append("data") }
         if new.admin != old.admin { keys.append("admin") }
         if new.accessLog != old.accessLog { keys.append("access_log") }
+        if new.cacheStore?.path != old.cacheStore?.path || new.cacheStore?.diskBytesMax != old.cacheStore?.diskBytesMax
+            || (new.cacheStore == nil) != (old.cacheStore == nil)
+        {
+            keys.append("cache")
+        }
         if new.log.format != old.log.format { keys.append("log.format") }
         if new.log.level != old.log.level { ProcessLog.setLevel(Logger.Level(new.log.level)) }
         guard !keys.isEmpty else { return }

@@ -33,7 +33,7 @@ private func expanded(_ text: String) -> String {
                     4 |     hostname: [www.example.test]
                       |     ^~~~~~~~
                       help: keys of a zone: hostnames, origins, tls, balance, health, ejection, attempts, \
-                redirect_to_https, timeouts, limits, pool
+                redirect_to_https, timeouts, limits, pool, cache
                 martlet.yaml:6:15: error: expected a number from 1 to 5 for "attempts" in zone "example.test", found "9"
                     6 |     attempts: 9
                       |               ^

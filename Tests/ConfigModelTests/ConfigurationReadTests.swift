@@ -30,6 +30,7 @@ func problems(_ text: String) -> [ConfigurationProblem] {
         expected.admin = .init(host: "127.0.0.1", port: 9090)
         expected.data = "/etc/martlet/var"
         expected.accessLog.destination = .file("/etc/martlet/var/access.log")
+        expected.cacheStore?.path = "/etc/martlet/var/cache"
         let origin = Origin(scheme: .http, host: "127.0.0.1", port: 8000)
         expected.zones = [
             Zone(name: "example.test", hostnames: ["example.test", "*.example.test"], origins: [origin])

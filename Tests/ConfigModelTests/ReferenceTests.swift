@@ -58,6 +58,7 @@ import Testing
                 timeouts: \(mapping(.originTimeouts))
                 limits: \(mapping(.zoneLimits))
                 pool: \(mapping(.pool))
+                cache: \(mapping(.zoneCache, without: ["query", "key", "ttl", "memory", "disk"]))
                 health: \(mapping(.health))
                 origins:
                   url: https://o.test
@@ -80,6 +81,7 @@ import Testing
             access_log: \(mapping(.accessLog, without: ["path"]))
             timeouts: \(mapping(.clientTimeouts))
             limits: \(mapping(.clientLimits))
+            cache: \(mapping(.cacheStore, without: ["path"]))
             \(scalars)
             zones:
               a.test:
@@ -112,6 +114,26 @@ import Testing
             "\(Limits.healthThresholdRange.lowerBound) to \(Limits.healthThresholdRange.upperBound).",
             "0 to \(ConfigurationReader.ejectionFailuresRange.upperBound).",
             "1 to \(Limits.originConnectionsRange.upperBound).",
+        ]
+        for fact in facts { #expect(reference.contains(fact), "\(fact)") }
+    }
+
+    @Test func rangesOfTheCacheAreWhatTheReferenceSays() {
+        func size(_ range: ClosedRange<UInt64>) -> String {
+            "\(SizeText.text(bytes: range.lowerBound)) to \(SizeText.text(bytes: range.upperBound))"
+        }
+        let ttl = Limits.cacheTTLMillisecondsRange
+        let lifetimes =
+            "\(DurationText.text(milliseconds: ttl.lowerBound)) to \(DurationText.text(milliseconds: ttl.upperBound))"
+        let zoneLeast = SizeText.text(bytes: Limits.cacheZoneBytesRange.lowerBound)
+        let heuristicMost = DurationText.text(milliseconds: Int(Limits.cacheHeuristicMillisecondsMax))
+        let facts = [
+            "\(size(Limits.cacheMemoryBytesRange)).", "\(size(Limits.cacheDiskBytesRange)).",
+            "\(size(Limits.cacheObjectBytesRange)), at most half of `disk`.", "For how long, \(lifetimes).",
+            "0 or \(lifetimes) each.", "1% to 100%, and at most \(heuristicMost).",
+            "The most memory the zone's responses take, \(zoneLeast) to", "disk space they take, \(zoneLeast) to",
+            "all that begin so. At most \(Limits.cacheNamesMax).", "part of the key, at most \(Limits.cacheNamesMax).",
+            "covers a status counts. At most \(Limits.cacheStatusTTLsMax).",
         ]
         for fact in facts { #expect(reference.contains(fact), "\(fact)") }
     }

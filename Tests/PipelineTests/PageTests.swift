@@ -196,7 +196,8 @@ struct FailureTests {
         switch failure.side {
         case .client:
             // RFC 9110, sections 15.6.2 and 15.6.6: what the client asks for and we lack is said with a 5xx.
-            let isOurLack = failure == .notImplemented || failure == .versionNotSupported
+            let isOurLack =
+                failure == .notImplemented || failure == .versionNotSupported || failure == .onlyIfCached
             #expect((isOurLack ? 500...599 : 400...499).contains(failure.status))
         case .edge: #expect([500, 502, 503].contains(failure.status))
         case .origin: #expect([502, 503, 504].contains(failure.status))

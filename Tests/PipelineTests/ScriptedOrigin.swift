@@ -136,6 +136,8 @@ final class NotingClient: ClientStream {
         case interim(Int)
         case head(Int)
         case page(Int)
+        /// Out of the cache; the fields and what is stored are in `fields` and `pageBody`.
+        case stored(Int)
         case body(String)
         case end(String?)
         case abort
@@ -156,6 +158,13 @@ final class NotingClient: ClientStream {
         self.fields = String(buffer: fields)
         pageBody = String(buffer: body)
     }
+    func respond(status: Int, fields: ByteBuffer, stored: ByteBuffer, isHeadEnded: Bool, framing: BodyFraming) {
+        events.append(.stored(status))
+        self.fields = String(buffer: fields)
+        pageBody = String(buffer: stored)
+    }
+    var takesFiles: Bool { false }
+    func respondFile(_ region: FileRegion, owner: any AnyObject & Sendable) {}
     func respondBody(_ bytes: ByteBuffer) { events.append(.body(String(buffer: bytes))) }
     func respondEnd(trailers: ByteBuffer?) { events.append(.end(trailers.map { String(buffer: $0) })) }
     func flush() {}

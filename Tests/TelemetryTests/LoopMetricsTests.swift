@@ -69,6 +69,36 @@ import Testing
         #expect(snapshot.zoneBytes(zone: 4) == (in: 0, out: 0))
     }
 
+    @Test func theCacheCountsByZoneAndResult() {
+        let metrics = LoopMetrics()
+        for result in CacheResult.allCases {
+            for _ in 0...result.rawValue { metrics.cache(zone: 3, result, bytes: 10) }
+        }
+        metrics.cache(zone: 4, .hit, bytes: .max)
+        metrics.cache(zone: Limits.zonesMeasuredMax + 1, .miss, bytes: 1)
+        let snapshot = metrics.snapshot()
+        for result in CacheResult.allCases {
+            #expect(snapshot.cacheResults(zone: 3, result) == UInt64(result.rawValue + 1))
+        }
+        let count = CacheResult.allCases.count
+        #expect(snapshot.cacheBytes(zone: 3) == UInt64(10 * count * (count + 1) / 2))
+        #expect(snapshot.cacheResults(zone: 4, .hit) == 1)
+        #expect(snapshot.cacheBytes(zone: 4) == .max)
+        #expect(snapshot.cacheResults(zone: ZoneRegistry.other, .miss) == 1)
+        // Nothing of it reaches into the cells of requests and bytes, nor into the next zone's.
+        #expect((0...5).allSatisfy { snapshot.responses(zone: 3, statusClass: $0) == 0 })
+        #expect(snapshot.zoneBytes(zone: 3) == (in: 0, out: 0))
+        #expect((0...5).allSatisfy { snapshot.responses(zone: 5, statusClass: $0) == 0 })
+    }
+
+    @Test func aZonesCellsStayInItsRow() {
+        #expect(MetricCells.zoneBytesOut < MetricCells.zoneCacheResults)
+        #expect(MetricCells.zoneCacheResults + CacheResult.allCases.count <= MetricCells.zoneCacheBytes)
+        #expect(MetricCells.zoneCacheBytes < MetricCells.zoneStride)
+        // Whole cache lines, so that two zones share none.
+        #expect(MetricCells.zoneStride % 8 == 0)
+    }
+
     @Test(arguments: [Int.min, -1, 0, 99, 600, 1000, Int.max])
     func oddStatusCountsAsNone(status: Int) {
         let metrics = LoopMetrics()

@@ -46,6 +46,26 @@ import Testing
         #expect(page.value("martlet_zone_bytes_total", ["zone": "example.test", "direction": "out"]) == 6)
     }
 
+    @Test func whatTheCacheDidIsShownByZone() throws {
+        let metrics = LoopMetrics()
+        metrics.cache(zone: 1, .hit, bytes: 100)
+        metrics.cache(zone: 1, .hit, bytes: 50)
+        metrics.cache(zone: 0, .coalesced, bytes: 7)
+        metrics.cache(zone: 1, .bypass, bytes: 0)
+        let page = try page(metrics.snapshot(), zones: ["other", "example.test"])
+        let requests = "martlet_cache_requests_total"
+        #expect(page.value(requests, ["zone": "example.test", "result": "hit"]) == 2)
+        #expect(page.value(requests, ["zone": "example.test", "result": "bypass"]) == 1)
+        #expect(page.value(requests, ["zone": "other", "result": "coalesced"]) == 1)
+        #expect(page.samples.count { $0.name == requests } == 3)
+        #expect(page.value("martlet_cache_bytes_total", ["zone": "example.test"]) == 150)
+        #expect(page.value("martlet_cache_bytes_total", ["zone": "other"]) == 7)
+        #expect(page.value("martlet_cache_evictions_total", ["store": "disk"]) == 0)
+        #expect(page.value("martlet_cache_fills_total", ["result": "too_large"]) == 0)
+        #expect(page.value("martlet_errors_total", ["kind": "only_if_cached", "side": "client"]) == 0)
+        #expect(page.types["martlet_cache_disk_read_seconds"] == "histogram")
+    }
+
     @Test func histogramIsCumulativeAndExact() throws {
         let metrics = LoopMetrics()
         for nanoseconds: UInt64 in [1, 32_768, 32_769, 1_000_000, 90_000_000_000] {
@@ -118,6 +138,7 @@ import Testing
     @Test func kindsHaveDistinctLabels() {
         #expect(Set(Failure.allCases.map(\.label.description)).count == Failure.allCases.count)
         #expect(Set(CloseReason.allCases.map(\.label.description)).count == CloseReason.allCases.count)
+        #expect(Set(CacheResult.allCases.map(\.label.description)).count == CacheResult.allCases.count)
     }
 
     @Test func processFactsAreShown() throws {

@@ -1,0 +1,33 @@
+// Looking without changing anything.
+
+import Glibc
+
+extension DiskStore {
+    /// The bound it keeps, in bytes.
+    package var bytesMax: UInt64 { space.bytesMax }
+
+    /// The key that the store at a path hashes with, also while another process has the store: nil if there is none yet.
+    package static func secret(at path: String) -> KeySecret? {
+        DiskIdentity.read(DiskDirectory(path: path, writeCall: { pwrite($0, $1, $2, $3) }))?.secret
+    }
+
+    /// How many objects a purge would meet. What only a look at the disk could tell counts as met.
+    ///
+    /// - Parameter done: Runs on the keeper's thread.
+    package func count(zone: ZoneTag, _ scope: PurgeScope, _ done: @escaping @Sendable (Int) -> Void) {
+        let isQueued = keeper.submit(isUrgent: true) { [self] in
+            guard let number = names.known(zone) else { return done(0) }
+            let matcher = DiskMatcher(
+                PurgeRecord(sequence: .max, zone: zone, scope: scope, isSoft: false), zone: number)
+            var found = 0
+            for shard in 0..<DiskIndex.shardCount {
+                _ = index.scan(shard: shard, journal: journal) { slot in
+                    if matcher.match(slot) != .no { found += 1 }
+                    return .keep
+                }
+            }
+            done(found)
+        }
+        if !isQueued { done(0) }
+    }
+}

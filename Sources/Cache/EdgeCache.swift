@@ -1,0 +1,85 @@
+package import ConfigModel
+import Limits
+package import Logging
+import Synchronization
+
+/// The cache of the process: its stores, what is being fetched, and what was purged. Shared by all event loops, and by
+/// one configuration after the other.
+package final class EdgeCache: Sendable {
+    package let memory: MemoryStore
+    package let ledger: PurgeLedger
+    package let fills: FillTable
+    package let hitForMiss = HitForMiss()
+    /// What keys are hashed with; the disk store's own where there is one.
+    package let secret: KeySecret
+    package let objectBytesMax: UInt64
+    /// Bodies up to this size live in memory.
+    package let memoryObjectBytesMax: UInt64
+    private let diskSlot = Mutex<DiskStore?>(nil)
+
+    package init(settings: CacheStoreSettings, secret: KeySecret) {
+        let bytesMax = Int(clamping: settings.memoryBytesMax)
+        memory = MemoryStore(bytesMax: bytesMax)
+        ledger = PurgeLedger()
+        fills = FillTable(heldBytesMax: max(bytesMax / 4, Limits.cacheFillBytesMin))
+        self.secret = secret
+        objectBytesMax = settings.objectBytesMax
+        // The store refuses what is larger than a tenth of it.
+        memoryObjectBytesMax = min(settings.memoryObjectBytesMax, UInt64(bytesMax / 10))
+        memory.onEviction { [weak self] object, wasHot in
+            guard wasHot, let disk = self?.disk else { return }
+            for index in 0..<object.count { disk.keep(object[index]) }
+        }
+    }
+
+    /// nil while there is none: switched off, or not yet given up by a predecessor.
+    package var disk: DiskStore? { diskSlot.withLock { $0 } }
+
+    /// Puts the disk store to use.
+    package func attach(_ disk: DiskStore) {
+        let earlier = ledger.restore(sequence: disk.sequenceAtOpen, disk.purgesAtOpen)
+        for record in earlier { disk.recordPurge(record) { _ in } }
+        diskSlot.withLock { $0 = disk }
+    }
+
+    /// Lets go of the disk store, for the process that follows, or for good. Blocking.
+    package func detachDisk() {
+        let disk = diskSlot.withLock { slot -> DiskStore? in
+            defer { slot = nil }
+            return slot
+        }
+        disk?.close()
+    }
+
+    /// One zone's view of it; nil where the zone is not cached.
+    package func zone(_ zone: Zone) -> CacheZone? {
+        guard zone.cache.isEnabled else { return nil }
+        return CacheZone(zone: zone, store: self)
+    }
+}
+
+/// One zone of one configuration, as the cache serves it. Made with the configuration; what lasts is in `EdgeCache`.
+package final class CacheZone: Sendable {
+    package let store: EdgeCache
+    package let settings: CacheSettings
+    package let recipe: KeyRecipe
+    package let purges: ZonePurges
+    package let bypassCookies: CookieNames
+    package let memoryBytesMax: Int
+    package let name: String
+    /// Whether a task waits to forget its invalidations.
+    let isSettling = Atomic<Bool>(false)
+
+    fileprivate init(zone: Zone, store: EdgeCache) {
+        self.store = store
+        name = zone.name
+        settings = zone.cache
+        recipe = KeyRecipe(zoneName: zone.name, settings: zone.cache.key, secret: store.secret)
+        purges = store.ledger.zone(recipe.zone)
+        bypassCookies = CookieNames(zone.cache.bypassCookies)
+        memoryBytesMax = zone.cache.memoryBytesMax.map { Int(clamping: $0) } ?? .max
+        store.disk?.setZoneBytesMax(recipe.zone, zone.cache.diskBytesMax)
+    }
+
+    package var tag: ZoneTag { recipe.zone }
+}

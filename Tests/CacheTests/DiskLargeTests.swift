@@ -1,0 +1,302 @@
+import Glibc
+import Limits
+import NIOCore
+import Synchronization
+import Testing
+
+@testable import Cache
+
+/// Objects in files of their own.
+@Suite struct DiskLargeTests {
+    /// Writes a large object and waits until it is committed, or failed.
+    private func writeLarge(
+        _ store: DiskStore, _ sample: Sample, pieceBytes: Int = 70_001, trailers: ByteBuffer? = nil
+    ) throws -> StoredResponse {
+        let ended = TestSignal()
+        let begun = store.beginLarge(zone: sample.zoneTag, expectedBytes: nil) { progress in
+            if case .written = progress { return }
+            ended.raise()
+        }
+        let writer = try #require(begun)
+        let body = sample.body
+        for start in stride(from: 0, to: body.count, by: pieceBytes) {
+            writer.append(ByteBuffer(bytes: body[start..<min(start + pieceBytes, body.count)]))
+        }
+        let response = sample.response(.file(writer.body))
+        writer.commit(response, trailers: trailers)
+        ended.wait()
+        return response
+    }
+
+    private func body(_ response: StoredResponse?) throws -> FileBody {
+        guard case .file(let body) = try #require(response).body else { throw NoFile() }
+        return body
+    }
+
+    private func begin(_ store: DiskStore, zone: ZoneTag, expectedBytes: UInt64?) throws -> LargeWriter {
+        let writer = store.beginLarge(zone: zone, expectedBytes: expectedBytes, progress: { _ in })
+        return try #require(writer)
+    }
+
+    private func opened(_ body: FileBody) async throws -> FileReader {
+        guard let reader = await body.open() else { throw NoFile() }
+        return reader
+    }
+
+    private struct NoFile: Error {}
+
+    private final class Count: Sendable {
+        let value = Atomic<Int>(0)
+    }
+
+    @Test(arguments: [0, 1, 65_535, 65_536, 65_537, 1_000_000])
+    func whatIsWrittenIsRead(bodyBytes: Int) async throws {
+        let stage = DiskStage()
+        let sample = Sample(number: 7, bodyBytes: bodyBytes, tags: [1, 2], birth: 3)
+        let first = try stage.open()
+        let written = try writeLarge(first, sample, trailers: ByteBuffer(string: "x: y\r\n"))
+        #expect(written.diskState.load(ordering: .relaxed) == 2)
+        #expect(try await body(written).contents() == sample.body)
+        let loaded = await first.load(sample)
+        expectSame(loaded, sample)
+        // One body for a file, whoever loads it.
+        #expect(try body(loaded) === (try body(written)))
+        #expect(first.statistics.largeObjects == 1)
+        first.close()
+
+        let second = try stage.open()
+        defer { second.close() }
+        let again = await second.load(sample)
+        expectSame(again, sample)
+        #expect(try body(again).isComplete)
+        #expect(try body(again).trailers == ByteBuffer(string: "x: y\r\n"))
+        #expect(try await body(again).contents() == sample.body)
+    }
+
+    @Test func itIsReadWhileItFills() async throws {
+        let stage = DiskStage()
+        let store = try stage.open()
+        defer { store.close() }
+        let sample = Sample(number: 1, bodyBytes: 300_000)
+        let body = sample.body
+        let writer = try begin(store, zone: sample.zoneTag, expectedBytes: 300_000)
+        #expect(writer.body.reader() == nil)
+        writer.append(ByteBuffer(bytes: body[..<100_000]))
+        store.waitForWriter()
+        #expect(writer.writtenBytes == 100_000 && writer.pendingBytes == 0)
+        let reader = try await opened(writer.body)
+        #expect(reader.readNow(0..<100_000).map { Array($0.readableBytesView) } == Array(body[..<100_000]))
+        #expect(reader.readNow(0..<100_001) == nil)
+        #expect(await reader.read(99_000..<100_001) == nil)
+        writer.append(ByteBuffer(bytes: body[100_000...]))
+        store.waitForWriter()
+        #expect(await reader.read(99_000..<300_000).map { Array($0.readableBytesView) } == Array(body[99_000...]))
+        #expect(!writer.body.isComplete)
+        writer.commit(sample.response(.file(writer.body)))
+        store.waitForWriter()
+        #expect(writer.body.isComplete)
+        expectSame(await store.load(sample), sample)
+    }
+
+    @Test func whatIsGivenUpLeavesNothingButServesItsReaders() async throws {
+        let stage = DiskStage()
+        let store = try stage.open()
+        defer { store.close() }
+        let sample = Sample(number: 1, bodyBytes: 100_000)
+        let failures = Count()
+        let begun = store.beginLarge(zone: sample.zoneTag, expectedBytes: nil) { progress in
+            if case .failed = progress { failures.value.add(1, ordering: .relaxed) }
+        }
+        let writer = try #require(begun)
+        writer.append(ByteBuffer(bytes: sample.body))
+        store.waitForWriter()
+        let reader = try await opened(writer.body)
+        writer.abandon()
+        writer.append(ByteBuffer(string: "more"))
+        writer.commit(sample.response(.file(writer.body)))
+        store.waitForWriter()
+        #expect(failures.value.load(ordering: .relaxed) == 1)
+        #expect(writer.body.hasFailed)
+        #expect(stage.files(".big").isEmpty)
+        #expect(await reader.read(0..<100_000).map { Array($0.readableBytesView) } == sample.body)
+        #expect(store.candidates(sample.key.hash).isEmpty)
+        #expect(store.space.totals.bytes < 100_000)
+    }
+
+    @Test func aWriterThatIsForgottenIsGivenUp() throws {
+        let stage = DiskStage()
+        let store = try stage.open()
+        defer { store.close() }
+        for number in 0..<Limits.cacheDiskWritersMax * 2 {
+            let writer = try begin(store, zone: ZoneTag(1), expectedBytes: nil)
+            if number % 10 == 0 { writer.append(ByteBuffer(string: "some")) }
+        }
+        store.waitForWriter()
+        #expect(stage.files(".big").isEmpty)
+        #expect(store.writerCount.load(ordering: .relaxed) == 0)
+    }
+
+    @Test func writersAndSizesAreBounded() throws {
+        let stage = DiskStage()
+        let store = try stage.open()
+        defer { store.close() }
+        #expect(
+            store.beginLarge(zone: ZoneTag(1), expectedBytes: DiskStage.bytesMax / 8 + 1, progress: { _ in }) == nil)
+        var writers: [LargeWriter] = []
+        for _ in 0..<Limits.cacheDiskWritersMax {
+            writers.append(try begin(store, zone: ZoneTag(1), expectedBytes: nil))
+        }
+        #expect(store.beginLarge(zone: ZoneTag(1), expectedBytes: nil, progress: { _ in }) == nil)
+        // One that turns out too large.
+        let piece = ByteBuffer(repeating: 1, count: 1024 * 1024)
+        for _ in 0..<9 {
+            writers[0].append(piece)
+            store.waitForWriter()
+        }
+        #expect(writers[0].body.hasFailed)
+        #expect(store.beginLarge(zone: ZoneTag(1), expectedBytes: nil, progress: { _ in }) != nil)
+    }
+
+    @Test func regionsAreReadyOnlyWhenVerified() async throws {
+        let stage = DiskStage()
+        let sample = Sample(number: 1, bodyBytes: 500_000)
+        let first = try stage.open()
+        _ = try writeLarge(first, sample)
+        first.close()
+        let store = try stage.open()
+        defer { store.close() }
+        let file = try await body(store.load(sample))
+        let reader = try await opened(file)
+        #expect(reader.region(0..<1000) == nil)
+        #expect(reader.readNow(0..<1000) == nil)
+        #expect(await reader.prepare(100_000..<200_000))
+        #expect(reader.region(0..<1000) == nil)
+        let region = try #require(reader.region(100_000..<200_000))
+        #expect(region.readableBytes == 100_000)
+        let bytes = try region.fileHandle.withUnsafeFileDescriptor { descriptor in
+            var bytes = [UInt8](repeating: 0, count: region.readableBytes)
+            #expect(pread(descriptor, &bytes, bytes.count, region.readerIndex) == bytes.count)
+            return bytes
+        }
+        #expect(bytes == Array(sample.body[100_000..<200_000]))
+        #expect(reader.region(400_000..<500_001) == nil)
+        #expect(await reader.prepare(400_000..<500_001) == false)
+        #expect(await reader.prepare(0..<UInt64(Limits.cacheDiskReadBytesMax + 1)) == false)
+    }
+
+    @Test func streamsHaveHandlesOfTheirOwn() async throws {
+        let stage = DiskStage()
+        let store = try stage.open()
+        defer { store.close() }
+        let written = try writeLarge(store, Sample(number: 1, bodyBytes: 100_000))
+        let one = try #require(try body(written).reader())
+        let other = try #require(try body(written).reader())
+        let region = try #require(one.region(0..<10))
+        let second = try #require(other.region(0..<10))
+        // What NIO refuses for one handle in two channels.
+        try region.fileHandle.withUnsafeFileDescriptor { _ in
+            try second.fileHandle.withUnsafeFileDescriptor { _ in }
+        }
+        var gone = try body(written).reader()
+        let orphan = try #require(gone?.region(0..<10))
+        gone = nil
+        #expect(throws: (any Error).self) { try orphan.fileHandle.withUnsafeFileDescriptor { _ in } }
+    }
+
+    @Test(arguments: [0, 70_000, 130_000, 199_999])
+    func aFlippedBitInTheBodyIsNeverServed(position: Int) async throws {
+        let stage = DiskStage()
+        let sample = Sample(number: 1, bodyBytes: 200_000)
+        let first = try stage.open()
+        _ = try writeLarge(first, sample)
+        first.close()
+        try stage.change(try #require(stage.files(".big").first)) { $0[Int(DiskFiles.bodyStart) + position] ^= 4 }
+        let store = try stage.open()
+        defer { store.close() }
+        let file = try await body(store.load(sample))
+        let reader = try await opened(file)
+        let block = UInt64(position) / 65_536 * 65_536
+        #expect(await reader.read(block..<min(block + 65_536, 200_000)) == nil)
+        #expect(store.statistics.corrupt == 1)
+        #expect(store.candidates(sample.key.hash).isEmpty)
+    }
+
+    @Test func aNewHeadTakesThePlaceOfTheOld() async throws {
+        let stage = DiskStage()
+        var sample = Sample(number: 1, bodyBytes: 100_000)
+        let first = try stage.open()
+        let file = try body(writeLarge(first, sample))
+        for version in 1...5 {
+            sample.version = version
+            let response = StoredResponse(
+                key: sample.key, zone: sample.zoneTag, facts: sample.facts, head: sample.head(withBody: false),
+                body: .file(file), vary: nil, tags: [UInt64(version)], birth: 9)
+            first.updateHead(response)
+            first.waitForWriter()
+            #expect(response.diskState.load(ordering: .relaxed) == 2)
+            let loaded = try #require(await first.load(sample))
+            #expect(loaded.facts == sample.facts && loaded.birth == 9 && loaded.tags == [UInt64(version)])
+        }
+        #expect(first.statistics.objects == 1)
+        // The newest slot breaks: the one before counts.
+        first.close()
+        let newest = 6 % 2 * Limits.cacheDiskSlotBytes
+        try stage.change(try #require(stage.files(".big").first)) { $0[newest + 40] ^= 1 }
+        let second = try stage.open()
+        defer { second.close() }
+        sample.version = 4
+        let loaded = try #require(await second.load(sample))
+        #expect(loaded.facts == sample.facts)
+        sample.version = 0
+        #expect(try await body(loaded).contents() == sample.body)
+    }
+
+    @Test func aNewHeadBringsNothingBack() async throws {
+        let stage = DiskStage()
+        let store = try stage.open()
+        defer { store.close() }
+        let sample = Sample(number: 1, bodyBytes: 100_000)
+        let response = try writeLarge(store, sample)
+        store.remove(sample.key.hash)
+        store.updateHead(response)
+        store.waitForWriter()
+        #expect(store.candidates(sample.key.hash).isEmpty)
+        #expect(stage.files(".big").isEmpty)
+        // Who has it may still read it.
+        let file = try body(response)
+        let rest = await file.contents()
+        #expect(rest == nil || rest == sample.body)
+    }
+
+    @Test func objectsTooLargeForARecordGetAFile() async throws {
+        let stage = DiskStage()
+        let store = try stage.open()
+        defer { store.close() }
+        let sample = Sample(number: 1, bodyBytes: 700_000, hasTrailers: true)
+        store.writeAndWait(sample.response)
+        #expect(stage.files(".big").count == 1)
+        let loaded = await store.load(sample)
+        expectSame(loaded, sample)
+        #expect(try await body(loaded).contents() == sample.body)
+        #expect(try body(loaded).trailers == ByteBuffer(string: "a: b\r\n"))
+    }
+
+    @Test func descriptorsAreGivenBackAndTakenAgain() async throws {
+        let stage = DiskStage()
+        let store = try stage.open()
+        defer { store.close() }
+        let sample = Sample(number: 1, bodyBytes: 10_000)
+        let file = try body(writeLarge(store, sample))
+        let reader = try #require(file.reader())
+        file.releaseDescriptor()
+        #expect(file.reader() == nil)
+        // A stream under way keeps its own.
+        #expect(reader.readNow(0..<10_000).map { Array($0.readableBytesView) } == sample.body)
+        let again = try await opened(file)
+        #expect(await again.read(0..<10_000).map { Array($0.readableBytesView) } == sample.body)
+        file.releaseDescriptor()
+        store.remove(sample.key.hash)
+        store.waitForWriter()
+        #expect(await file.open() == nil)
+    }
+}

@@ -1,0 +1,106 @@
+import Glibc
+import Limits
+import NIOCore
+import Synchronization
+import Testing
+
+@testable import Cache
+
+/// Sweeps: what a purge covers goes, and nothing else.
+@Suite struct DiskPurgeTests {
+    private func stocked(_ stage: DiskStage) throws -> (DiskStore, [Sample]) {
+        let store = try stage.open()
+        let samples = (0..<120).map { number in
+            Sample(
+                number: number, zone: number % 2 + 1, host: number % 3 == 0 ? "a.test" : "b.test",
+                bodyBytes: number % 10 == 0 ? 600_000 : 500, tags: tags(number), birth: UInt64(number % 4))
+        }
+        for sample in samples { store.write(sample.response) }
+        store.waitForWriter()
+        return (store, samples)
+    }
+
+    /// Some with more tags than the index has room for.
+    private func tags(_ number: Int) -> [UInt64] {
+        (0..<(number % 6)).map { UInt64(number % 7 + $0) &* 0x9E37_79B9_7F4A_7C15 }
+    }
+
+    private static let tag = UInt64(3) &* 0x9E37_79B9_7F4A_7C15
+
+    private static let scopes: [PurgeScope] = [
+        .everything, .tag(tag), .url(Sample(number: 5, zone: 2, host: "b.test").key.urlHash),
+        .host(PurgeHost(name: Array("a.test".utf8), port: nil)),
+        .host(PurgeHost(name: Array("a.test".utf8), port: Array("80".utf8))),
+        .prefix(PurgeHost(name: Array("b.test".utf8), port: nil), path: Array("/object/1".utf8)),
+    ]
+
+    @Test(arguments: 0..<scopes.count, [false, true]) func whatIsCoveredGoes(scope: Int, isSoft: Bool) async throws {
+        let stage = DiskStage()
+        let (store, samples) = try stocked(stage)
+        let record = PurgeRecord(
+            sequence: 3, zone: Sample(number: 0, zone: 2).zoneTag, scope: Self.scopes[scope], isSoft: isSoft)
+        let expected = samples.filter { record.isAbout($0.response(.inline)) }
+        #expect(await store.sweep(record) == expected.count)
+        try await check(store, samples, record)
+        // Again there is nothing to do.
+        if isSoft || !expected.isEmpty { #expect(await store.sweep(record) <= (isSoft ? expected.count : 0)) }
+        store.waitForKeeper()
+        let killed = try stage.copy()
+        store.close()
+        for left in [stage, killed] {
+            let next = try left.open()
+            try await check(next, samples, record)
+            next.close()
+        }
+    }
+
+    private func check(_ store: DiskStore, _ samples: [Sample], _ record: PurgeRecord) async throws {
+        for sample in samples {
+            let entry = store.candidates(sample.key.hash).first
+            let isCovered = record.isAbout(sample.response(.inline))
+            #expect((entry == nil) == (isCovered && !record.isSoft))
+            guard let entry else { continue }
+            #expect(entry.isSoftPurged == isCovered)
+            #expect(entry.zone == sample.zoneTag && entry.birth == sample.birth)
+            let loaded = try #require(await store.load(entry, key: sample.keyBytes))
+            #expect(loaded.isSoftPurged.load(ordering: .relaxed) == isCovered)
+        }
+    }
+
+    @Test func everyZoneAtOnce() async throws {
+        let stage = DiskStage()
+        let (store, samples) = try stocked(stage)
+        defer { store.close() }
+        #expect(
+            await store.sweep(PurgeRecord(sequence: 9, zone: nil, scope: .everything, isSoft: false)) == samples.count)
+        store.waitForWriter()
+        #expect(store.statistics.objects == 0 && store.statistics.liveBytes == 0)
+        #expect(store.zoneBytes(samples[0].zoneTag) == 0)
+        #expect(stage.files(".big").isEmpty)
+        #expect(await store.sweep(PurgeRecord(sequence: 9, zone: ZoneTag(42), scope: .everything, isSoft: false)) == 0)
+    }
+
+    /// What waits to be written when a sweep begins is purged as well.
+    @Test func whatIsQueuedIsJudgedToo() async throws {
+        let stage = DiskStage()
+        let store = try stage.open()
+        defer { store.close() }
+        let gate = TestSignal()
+        store.writer.submit { gate.wait() }
+        let old = Sample(number: 1, birth: 1)
+        let new = Sample(number: 2, birth: 5)
+        let responses = [old.response, new.response]
+        for response in responses { store.write(response) }
+        #expect(await store.sweep(PurgeRecord(sequence: 5, zone: old.zoneTag, scope: .everything, isSoft: false)) == 0)
+        gate.raise()
+        store.waitForWriter()
+        store.waitForWriter()
+        #expect(store.candidates(old.key.hash).isEmpty)
+        #expect(responses[0].diskState.load(ordering: .relaxed) == 0)
+        expectSame(await store.load(new), new)
+        #expect(store.sweeps.withLock { $0.isEmpty })
+        // Later ones are not.
+        store.writeAndWait(old.response)
+        expectSame(await store.load(old), old)
+    }
+}
