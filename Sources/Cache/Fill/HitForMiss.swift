@@ -11,7 +11,8 @@ package final class HitForMiss: Sendable {
     //    hash 32 ┊ reason 8 ┊ seconds 24
     private static let secondsBits: UInt64 = 24
     private static let tagMask: UInt64 = 0xffff_ffff_0000_0000
-    // Never freed while anybody may look: the table lives as long as the cache.
+    // Unchecked, for a pointer is not Sendable: it never changes, what it points to is atomic, and it is freed with the last
+    // reference to this table.
     private nonisolated(unsafe) let slots: UnsafeMutablePointer<Atomic<UInt64>>
 
     package init() {
