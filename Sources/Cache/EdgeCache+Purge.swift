@@ -20,7 +20,8 @@ package struct PurgeCount: Sendable {
 /// Purging: in force at once, for what is stored and for what is being fetched; swept and counted right after.
 ///
 /// 1. The ledger gets a record: from then on no older response that it is about is served, wherever it lies.
-/// 2. Fetches under way that may be about it are joined by nobody any more; what they bring is not stored.
+/// 2. Fetches under way that it may be about are joined by nobody any more; whether what they bring is stored the
+///    ledger says when it is here.
 /// 3. The disk's journal gets the record, so that it holds after a crash.
 /// 4. Memory and the disk's index are swept.
 /// 5. Once no fetch is under way that began earlier, the record is forgotten.

@@ -67,6 +67,8 @@ struct CacheVisit {
     var fillView: FillView?
     var plan = BodyPlan()
     var fileReader: FileReader?
+    /// What is being sent, if its body is on the disk: forgotten should the disk not have it any more.
+    var reading: StoredResponse?
     var isPumping = false
     /// The disk looks for the object.
     var isLoading = false
@@ -77,7 +79,7 @@ struct CacheVisit {
     mutating func reset() {
         serial &+= 1
         report = nil
-        guard role != .none || key != nil || stored != nil || plan.isActive || fill != nil else {
+        guard role != .none || key != nil || stored != nil || plan.isActive || fill != nil || reading != nil || isBusy else {
             isResponsePaused = false
             return
         }
@@ -85,6 +87,10 @@ struct CacheVisit {
         self = CacheVisit()
         serial = next
     }
+}
+
+extension CacheVisit {
+    private var isBusy: Bool { isPumping || isAwaitingDisk || isLoading || fileReader != nil || seen != nil }
 }
 
 /// A part of an object (RFC 9110, section 15.3.7) that is collected on its way to the client.

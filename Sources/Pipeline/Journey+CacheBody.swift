@@ -17,21 +17,25 @@ extension Journey {
         guard visit.plan.isActive, !visit.isPumping else { return }
         visit.isPumping = true
         var unflushed = 0
-        while client != nil, !visit.isResponsePaused, !visit.isAwaitingDisk {
+        // Writing may find the connection dead, and then this journey is another exchange's already.
+        let serial = visit.serial
+        while client != nil, visit.serial == serial, !visit.isResponsePaused, !visit.isAwaitingDisk {
             guard let part = visit.plan.current else { return finishSending() }
             switch part {
             case .bytes(let bytes):
-                give(bytes, &unflushed)
                 visit.plan.advance()
+                give(bytes, &unflushed)
             case .range(let range) where visit.plan.position >= range.upperBound:
                 visit.plan.advance()
             case .range(let range):
                 guard sendSome(upTo: range.upperBound, &unflushed) else {
+                    guard visit.serial == serial else { return }
                     visit.isPumping = false
                     return flushIfNeeded(unflushed)
                 }
             }
         }
+        guard visit.serial == serial else { return }
         visit.isPumping = false
         flushIfNeeded(unflushed)
     }
@@ -86,7 +90,7 @@ extension Journey {
     // MARK: From the disk
 
     private func sendFile(_ file: FileBody, upTo end: UInt64) -> Bool {
-        guard let reader = visit.fileReader else { return open(file) }
+        guard let reader = visit.fileReader, reader.body === file else { return open(file) }
         let position = visit.plan.position
         guard client?.takesFiles == true else {
             let range = position..<min(end, position &+ UInt64(Limits.cacheSendBytes))
@@ -153,6 +157,15 @@ extension Journey {
         return false
     }
 
+    /// The disk does not have it any more, or not as it was written: nobody else is to begin with it.
+    private func diskFailed() {
+        if let stored = visit.reading, let store = zone?.cache?.store {
+            _ = store.memory.remove(stored)
+            _ = store.disk?.remove(stored)
+        }
+        cutResponse(.internalError)
+    }
+
     /// Called on the event loop when the disk has answered: whether it had what was asked for, and what to do then.
     private typealias DiskAnswer = @Sendable (Bool, @escaping (Journey) -> Void) -> Void
 
@@ -164,7 +177,7 @@ extension Journey {
             let (journey, serial) = bound.value
             guard journey.visit.serial == serial, journey.client != nil else { return }
             journey.visit.isAwaitingDisk = false
-            guard isThere else { return journey.cutResponse(.internalError) }
+            guard isThere else { return journey.diskFailed() }
             then(journey)
             journey.pump()
         }
@@ -181,10 +194,11 @@ extension Journey {
                 cutResponse(.clientStalled)
                 return false
             }
-            guard let reader = visit.fileReader else { return open(file) }
+            guard let reader = visit.fileReader, reader.body === file else { return open(file) }
             return read(reader, position..<min(end, min(view.base, position &+ UInt64(Limits.cacheSendBytes))))
         }
         guard position < view.total else { return endOfFilled(view) }
+        let serial = visit.serial
         var start = view.base
         for index in nextPiece(in: view, &start)..<view.pieces.count {
             let piece = view.pieces[index]
@@ -194,6 +208,7 @@ extension Journey {
             start &+= UInt64(piece.readableBytes)
             visit.plan.position &+= UInt64(bytes.readableBytes)
             give(bytes, &unflushed)
+            guard visit.serial == serial else { return false }
             if visit.isResponsePaused || visit.plan.position >= end || client == nil { break }
         }
         visit.fill?.advanced(to: visit.plan.position)

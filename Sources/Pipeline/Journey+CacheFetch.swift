@@ -181,8 +181,9 @@ extension Journey {
             loop.metrics.adjust(.cacheWaiters, by: 1)
             answerFirstHand(head, bytes)
         }
-        // Everybody hears of it by `fillAdvanced`, this journey's own client too.
-        fill.publish(on: loop.eventLoop)
+        // Everybody hears of it by `fillAdvanced`, this journey's own client too. An empty body is stored first: its end is
+        // here already.
+        if head.contentLength != 0 { fill.publish(on: loop.eventLoop) }
     }
 
     /// Whose request brought the response gets all of its fields, also those that others do not: cookies, and what

@@ -15,7 +15,7 @@ extension Journey: FillReader {
         visit.outlet = outlet
         outlet.add(self)
         loop.metrics.adjust(.cacheWaiters, by: 1)
-        fillAdvanced(fill.view())
+        fillAdvanced(fill.view(), by: outlet)
     }
 
     /// Reads no more. The leader stays the leader.
@@ -28,8 +28,8 @@ extension Journey: FillReader {
         if visit.role == .waiter { visit.fill = nil }
     }
 
-    package func fillAdvanced(_ view: FillView) {
-        guard visit.outlet != nil else { return }
+    package func fillAdvanced(_ view: FillView, by outlet: FillOutlet) {
+        guard visit.outlet === outlet else { return }
         visit.fillView = view
         if visit.plan.isActive { return pump() }
         switch view.phase {

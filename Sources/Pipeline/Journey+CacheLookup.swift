@@ -29,7 +29,8 @@ extension Journey {
         guard let key = cache.recipe.render(request, bytes, isSecure: isSecure, into: desk.keyScratch) else {
             return bypass("key_too_long")
         }
-        if cache.settings.respectsClientDirectives { visit.directives = RequestDirectives(request, bytes) }
+        visit.directives =
+            cache.settings.respectsClientDirectives ? RequestDirectives(request, bytes) : RequestDirectives()
         let now = WallClock.milliseconds()
         guard let object = cache.store.memory.object(key.hash, key.bytes) else {
             return miss(cache, key, bytes, .uriMiss, now)
@@ -119,7 +120,9 @@ extension Journey {
         if !request.method.isSafe,
             let key = cache.recipe.render(request, bytes, isSecure: isSecure, into: desk.keyScratch)
         {
-            visit.key = key.stored()
+            let key = key.stored()
+            visit.key = key
+            visit.tableHash = key.hash
             visit.requestTime = WallClock.milliseconds()
             if request.method == .post { beginFetching(cache, as: .alone) }
         }
@@ -139,10 +142,6 @@ extension Journey {
         _ cache: CacheZone, _ key: RenderedKey, _ bytes: Span<UInt8>, _ report: CacheReport, _ now: Int64
     ) -> Step {
         visit.report = report
-        if visit.directives.onlyIfCached {
-            visit.report?.detail = "only_if_cached"
-            return .fail(.onlyIfCached)
-        }
         visit.requestTime = now
         let stored = key.stored()
         visit.key = stored
@@ -156,6 +155,7 @@ extension Journey {
 
     /// Which role the request has on its way to the origin.
     private func fetch(_ cache: CacheZone, _ key: CacheKey, _ bytes: Span<UInt8>) -> Step {
+        if visit.directives.onlyIfCached { return failOnlyIfCached() }
         if request.method == .head {
             visit.validates = false
             visit.role = .none
@@ -180,6 +180,11 @@ extension Journey {
             return .proceed(.balance)
         }
         return takePlace(cache, key)
+    }
+
+    private func failOnlyIfCached() -> Step {
+        visit.report?.detail = "only_if_cached"
+        return .fail(.onlyIfCached)
     }
 
     /// Leads the fetch of the key, or waits behind who does.
@@ -333,6 +338,7 @@ extension Journey {
     /// What the disk had is gone: to the origin, in the role there is already.
     private func fetchLoaded(_ cache: CacheZone, _ key: CacheKey) -> Step {
         visit.requestTime = WallClock.milliseconds()
+        if visit.directives.onlyIfCached { return failOnlyIfCached() }
         if visit.role == .leader {
             visit.asksForWhole = true
             return .proceed(.balance)

@@ -10,6 +10,7 @@ extension Journey {
     /// Answers the client. The report is in `visit`.
     func serve(_ stored: StoredResponse, now: Int64) {
         guard let client else { return }
+        if case .file = stored.body { visit.reading = stored }
         // Status codes other than 200 have no conditions and no ranges (RFC 9110, section 13.2.1).
         if stored.facts.status == 200 || stored.facts.flags.contains(.isPartial), hasConditions {
             return serveConditionally(stored, client, now: now)

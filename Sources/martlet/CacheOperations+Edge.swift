@@ -220,8 +220,11 @@ extension StoredResponse {
         variant.staleIfError = facts.staleIfError / 1000
         variant.isSoftPurged = isSoftPurged.load(ordering: .relaxed)
         variant.flags = facts.flags.names
-        variant.isInMemory = isInMemory
-        variant.isOnDisk = diskState.load(ordering: .relaxed) == 2
+        // Of a body on the disk, memory has the head.
+        var hasBodyOnDisk = false
+        if case .file = body { hasBodyOnDisk = true }
+        variant.isInMemory = isInMemory && !hasBodyOnDisk
+        variant.isOnDisk = hasBodyOnDisk || diskState.load(ordering: .relaxed) == 2
         variant.bytes = facts.representationBytes
         variant.memoryBytes = isInMemory ? memoryBytes : 0
         variant.tagCount = tags.count

@@ -104,3 +104,28 @@ import Testing
         expectSame(await store.load(old), old)
     }
 }
+
+/// Removals against what is under way.
+@Suite struct DiskRemovalTests {
+    /// What waits to be written when it is removed does not come after all.
+    @Test func whatIsQueuedIsRemovedToo() async throws {
+        let stage = DiskStage()
+        let store = try stage.open()
+        defer { store.close() }
+        let gate = TestSignal()
+        store.writer.submit { gate.wait() }
+        let samples = (0..<3).map { Sample(number: $0, variant: $0 == 2 ? 1 : nil) }
+        let responses = samples.map(\.response)
+        for response in responses { store.write(response) }
+        store.remove(samples[0].key.hash)
+        store.remove(responses[2])
+        gate.raise()
+        store.waitForWriter()
+        #expect(store.candidates(samples[0].key.hash).isEmpty)
+        #expect(store.candidates(samples[2].key.hash).isEmpty)
+        expectSame(await store.load(samples[1]), samples[1])
+        // Written again later, it is there.
+        store.writeAndWait(samples[0].response)
+        expectSame(await store.load(samples[0]), samples[0])
+    }
+}

@@ -222,6 +222,7 @@ import Testing
         store.remove(samples[0].key.hash)
         let names = [UInt8](repeating: 65, count: Limits.cacheDiskJournalBytesQueuedMax)
         store.journal.defineNames(1, names)
+        store.waitForKeeper()
         store.remove(samples[1].key.hash)
         #expect(store.journal.isLost)
         #expect(await store.recordPurge(PurgeRecord(sequence: 1, zone: nil, scope: .everything, isSoft: true)) == false)

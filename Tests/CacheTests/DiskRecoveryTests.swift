@@ -251,7 +251,7 @@ import Testing
         for file in stage.files(name) { unlink(stage.path + "/" + file) }
         let next = try stage.open()
         #expect(next.statistics.objects == 0)
-        #expect(next.secret != secret)
+        #expect((next.secret == secret) == (name != "secret"))
         #expect(stage.files(".log").isEmpty)
         fill(next)
         #expect(await count(next) == Self.samples.count)

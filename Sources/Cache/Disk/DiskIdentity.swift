@@ -21,8 +21,10 @@ struct DiskIdentity: Equatable {
     }
 
     /// A new one, put in place.
-    static func create(_ directory: DiskDirectory) throws(DiskError) -> DiskIdentity {
-        let identity = DiskIdentity(store: .random(in: 1...(.max)), secret: .random())
+    ///
+    /// - Parameter secret: The key it had before, if that is known: whoever has begun to hash with it may go on.
+    static func create(_ directory: DiskDirectory, secret: KeySecret?) throws(DiskError) -> DiskIdentity {
+        let identity = DiskIdentity(store: .random(in: 1...(.max)), secret: secret ?? .random())
         var bytes: [UInt8] = []
         bytes.putLittle(DiskMagic.secret)
         bytes.putLittle(UInt32(0))

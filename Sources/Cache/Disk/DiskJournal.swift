@@ -99,7 +99,8 @@ final class DiskJournal: Sendable {
         }
     }
 
-    /// - Parameter completion: Told, on the keeper's thread, whether the purge outlives a power cut.
+    /// - Parameter completion: Told, on the keeper's thread, whether the purge outlives a power cut. False: it could not be
+    ///   written, but is tried again.
     func purge(_ purge: PurgeRecord, _ completion: @escaping @Sendable (Bool) -> Void) {
         let isQueued = record(.purge, completion) { DiskPurge.append(purge, to: &$0) }
         if !isQueued { completion(false) }
@@ -168,6 +169,8 @@ final class DiskJournal: Sendable {
         guard !taken.bytes.isEmpty else { return true }
         guard let batch = write(taken.bytes, mustFlushSoon: taken.hasDeletes) else {
             putBack(taken)
+            // Whoever asked is not kept waiting for a disk that may be full for hours.
+            for completion in taken.completions { completion(false) }
             return false
         }
         guard !taken.completions.isEmpty else { return true }
@@ -179,7 +182,6 @@ final class DiskJournal: Sendable {
     private func putBack(_ taken: Queue) {
         queue.withLock { queue in
             queue.bytes = taken.bytes + queue.bytes
-            queue.completions = taken.completions + queue.completions
             queue.hasDeletes = queue.hasDeletes || taken.hasDeletes
         }
     }

@@ -56,7 +56,7 @@ struct DiskRecord {
 
     /// Appends it; `head` may have a body behind it, which stays out.
     mutating func append(to bytes: inout [UInt8]) {
-        guard let head else { return }
+        guard let head, head.bytes.readableBytes >= head.end else { return }
         let start = bytes.count
         bytes.putLittle(DiskMagic.record)
         bytes.putLittle(UInt32(0))

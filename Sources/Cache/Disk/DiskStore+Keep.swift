@@ -14,6 +14,8 @@ struct DiskKeeping {
     var olderJournalBytes: UInt64 = 0
     /// Nothing on the disk leads back to what is in memory: a checkpoint is needed before anything else.
     var mustCheckpoint = false
+    /// There are journals of a process that did not end in order.
+    var wantsCheckpoint = false
     /// After a checkpoint failed, in seconds of `DiskClock`.
     var nextAttempt: UInt64 = 0
 
@@ -31,7 +33,8 @@ extension DiskStore {
             let journalBytes = journal.byteCount + keeping.olderJournalBytes
             space.setIndexBytes(journalBytes + keeping.checkpointBytes)
             let isDue = journalBytes > max(Limits.cacheDiskJournalBytesMin, keeping.checkpointBytes * 2)
-            guard isDue || keeping.mustCheckpoint, DiskClock.seconds() >= keeping.nextAttempt else { return }
+            guard isDue || keeping.mustCheckpoint || keeping.wantsCheckpoint, DiskClock.seconds() >= keeping.nextAttempt
+            else { return }
             if !checkpoint(&keeping) { keeping.nextAttempt = DiskClock.seconds() + Limits.cacheDiskPauseSeconds }
         }
     }
@@ -53,6 +56,7 @@ extension DiskStore {
     func continueJournal(_ keeping: inout DiskKeeping) -> Bool {
         let generation = keeping.generation + 1
         guard let file = directory.open(.journal(generation), O_RDWR | O_CREAT | O_EXCL) else { return false }
+        directory.flush()
         keeping.generation = generation
         keeping.olderJournalBytes += journal.byteCount
         journal.continueIn(file)
@@ -75,6 +79,7 @@ extension DiskStore {
         keeping.checkpointBytes = bytes
         keeping.olderJournalBytes = 0
         keeping.mustCheckpoint = false
+        keeping.wantsCheckpoint = false
         counters.add { $0.checkpoints += 1 }
         removeBefore(keeping.generation)
         return true

@@ -74,7 +74,6 @@ extension DiskStore {
         record.tableChecksum = old.tableChecksum
         record.trailers = old.trailers
         guard writeSlot(&record, file) else { return false }
-        body.withState { $0.version = record.version }
         return enterLarge(response, record, body.unit)
     }
 

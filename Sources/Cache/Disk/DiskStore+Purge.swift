@@ -9,18 +9,25 @@ extension DiskStore {
     /// - Returns: How many there were.
     @discardableResult
     package func remove(_ hash: KeyHash) -> Int {
-        let removed = index.remove(hash, journal: journal) { _ in true }
-        return noted(removed)
+        remove(hash) { _ in true }
     }
 
     /// Removes one variant.
     @discardableResult
     package func remove(_ response: StoredResponse) -> Bool {
         let vary = response.vary.map { DiskEntry.short($0.hash) } ?? 0
-        let removed = index.remove(response.key.hash, journal: journal) { slot in
-            slot.vary == vary && (slot.varyNames == 0) == (response.vary == nil)
+        let hasVary = response.vary != nil
+        return remove(response.key.hash) { $0.vary == vary && ($0.varyNames != 0) == hasVary } > 0
+    }
+
+    private func remove(_ hash: KeyHash, where isWanted: @escaping @Sendable (DiskSlot) -> Bool) -> Int {
+        let count = noted(index.remove(hash, journal: journal, where: isWanted))
+        guard writer.isBusy else { return count }
+        // What was queued to be written before now, or a new head that is being written, must not bring it back.
+        writer.submit(isUrgent: true) { [self] in
+            _ = noted(index.remove(hash, journal: journal, where: isWanted))
         }
-        return noted(removed) > 0
+        return count
     }
 
     private func noted(_ removed: [DiskSlot]) -> Int {

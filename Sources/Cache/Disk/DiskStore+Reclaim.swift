@@ -6,8 +6,9 @@
 //     2. those of zones that have less than half of their share, used or not, so that another zone's flood cannot wash
 //        them out;
 //
-// up to half of the segment's bytes, so that each byte reclaimed costs at most one written. A zone above its share is
-// spared nothing. A large object that is used is moved to the end of the queue instead. This is S3-FIFO's main queue on
+// as far as the budget goes. Half of every segment that goes is added to it, so that in the long run each byte that
+// objects are given costs at most one written for those spared, while a segment full of what is used may still be spared
+// whole. A zone above its share is spared nothing. A large object that is used is moved to the end of the queue instead. This is S3-FIFO's main queue on
 // a log; its small queue is the memory in front.
 
 import Glibc
@@ -20,8 +21,8 @@ extension DiskStore {
     ///
     /// - Returns: False if they cannot.
     func makeRoom(_ bytes: UInt64, _ writing: inout DiskWriting) -> Bool {
-        let wanted = Int64(clamping: bytes &+ segmentBytes / 2)
-        // Every round frees at least half a file; more rounds than files are none.
+        let wanted = Int64(clamping: bytes &+ segmentBytes)
+        // The budget lets most rounds free something; more rounds than files are none.
         var rounds = 0
         while space.room < wanted {
             guard rounds < Self.roundsMax, evictOldest(&writing) else { return false }
@@ -72,7 +73,10 @@ extension DiskStore {
         for shard in 0..<DiskIndex.shardCount {
             index.forEach(shard: shard) { if $0.unit == number { slots.append($0) } }
         }
-        spare(slots, unit.bytes / 2, &writing)
+        let budgetMax = space.bytesMax / 4
+        let budget = min((writing.spareBudget ?? budgetMax) &+ unit.bytes / 2, budgetMax)
+        writing.spareBudget = budget
+        writing.spareBudget = budget - spare(slots, budget, &writing)
         // Not journaled: a slot whose file is missing is nothing at the next start.
         var removed: [DiskSlot] = []
         for shard in 0..<DiskIndex.shardCount {
@@ -83,8 +87,11 @@ extension DiskStore {
         dropUnit(number)
     }
 
-    private func spare(_ slots: [DiskSlot], _ bytesMax: UInt64, _ writing: inout DiskWriting) {
-        guard let file = slots.first.flatMap({ slot in segments.withLock { $0[slot.unit] } }), !isPaused else { return }
+    /// - Returns: How many bytes were written once more.
+    private func spare(_ slots: [DiskSlot], _ bytesMax: UInt64, _ writing: inout DiskWriting) -> UInt64 {
+        guard let file = slots.first.flatMap({ slot in segments.withLock { $0[slot.unit] } }), !isPaused else {
+            return 0
+        }
         var rest = bytesMax
         for wantsUsed in [true, false] {
             let chosen = slots.filter { slot in
@@ -94,10 +101,11 @@ extension DiskStore {
             }
             // In the order of their places, so that the device reads forwards.
             for slot in chosen.sorted(by: { $0.offset < $1.offset }) where slot.byteCount <= rest {
-                guard move(slot, from: file, &writing) else { return }
+                guard move(slot, from: file, &writing) else { return bytesMax - rest }
                 rest -= slot.byteCount
             }
         }
+        return bytesMax - rest
     }
 
     /// Writes a record once more. False if nothing more can be written.
@@ -158,7 +166,6 @@ extension DiskStore {
         guard let unit = space.unit(number) else { return }
         directory.remove(unit.isLarge ? .large(number) : .segment(number))
         segments.withLock { $0[number] = nil }
-        files.body(number)?.withState { $0.isGone = true }
         space.remove(number)
     }
 

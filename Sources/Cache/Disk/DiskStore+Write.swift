@@ -16,6 +16,8 @@ struct DiskWriting {
 
     /// The segment that is being written.
     var segment: Segment?
+    /// Bytes that may still be written for objects that are spared; nil: as many as there can be.
+    var spareBudget: UInt64?
     /// Room for one record.
     var scratch: [UInt8] = []
 }
@@ -74,6 +76,7 @@ extension DiskStore {
         writing.scratch.removeAll(keepingCapacity: true)
         Self.append(response, bodyBytes, to: &writing.scratch)
         let count = writing.scratch.count
+        guard count > bodyBytes, count - bodyBytes < DiskRecord.bytesMax else { return false }
         guard let place = appendRecord(&writing, mayReclaim: true) else { return false }
         slot.unit = place.unit
         slot.offset = place.offset

@@ -149,13 +149,16 @@ package final class DiskStore: Sendable {
             stopThreads()
             throw DiskError.file(directory.path, "cannot be written to")
         }
-        if start.isNew || start.recovery.hasJournal {
+        // Without a checkpoint nothing counts; a new one is written at once, that of a large store on the side.
+        if start.isNew {
             guard keeping.withLock({ checkpoint(&$0) }) else {
                 stopThreads()
                 throw DiskError.file(directory.path, "cannot be written to")
             }
+        } else if start.recovery.hasJournal {
+            keeping.withLock { $0.wantsCheckpoint = true }
         }
-        tick()
+        keeper.submit { [self] in tick() }
     }
 
     /// Another bound, after a reload. What is too much goes soon.
@@ -244,7 +247,7 @@ struct DiskStart {
 
     private static func wipe(_ directory: DiskDirectory, _ names: [DiskDirectory.Name]) throws(DiskError) -> DiskStart {
         for name in names { directory.remove(name) }
-        let identity = try DiskIdentity.create(directory)
+        let identity = try DiskIdentity.create(directory, secret: DiskIdentity.read(directory)?.secret)
         guard
             let floor = DiskFloor.create(
                 directory.path + "/floor", store: identity.store, writeCall: directory.writeCall)

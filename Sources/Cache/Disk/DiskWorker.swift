@@ -12,6 +12,7 @@ final class DiskWorker: @unchecked Sendable {
     private var jobs: ContiguousArray<(@Sendable () -> Void)?> = []
     private var first = 0
     private var isStopping = false
+    private var runningCount = 0
     private var threads: [pthread_t] = []
     private let jobsMax: Int
     private let tick: (@Sendable () -> Void)?
@@ -58,6 +59,13 @@ final class DiskWorker: @unchecked Sendable {
         return true
     }
 
+    /// Whether a job waits or runs.
+    var isBusy: Bool {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return runningCount > 0 || first < jobs.count
+    }
+
     /// Waits until every queued job is done and the threads have ended. Not to be called from a job.
     func stop() {
         pthread_mutex_lock(mutex)
@@ -94,11 +102,14 @@ final class DiskWorker: @unchecked Sendable {
         var all = sigset_t()
         sigfillset(&all)
         pthread_sigmask(SIG_BLOCK, &all, nil)
+        var hasRun = false
         var tickDue = Self.seconds() + 1
         while true {
-            switch next() {
-            case .job(let job): job()
-            case .idle: break
+            switch next(after: hasRun) {
+            case .job(let job):
+                job()
+                hasRun = true
+            case .idle: hasRun = false
             case .end: return
             }
             // Also between jobs: somebody who is always busy must not forget the time.
@@ -120,9 +131,11 @@ final class DiskWorker: @unchecked Sendable {
         case end
     }
 
-    private func next() -> Next {
+    /// Waits for the next job, the last one being done.
+    private func next(after hasRun: Bool) -> Next {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
+        if hasRun { runningCount -= 1 }
         while true {
             if first < jobs.count {
                 let job = jobs[first]
@@ -133,8 +146,9 @@ final class DiskWorker: @unchecked Sendable {
                     jobs.removeFirst(first)
                     first = 0
                 }
-                if let job { return .job(job) }
-                continue
+                guard let job else { continue }
+                runningCount += 1
+                return .job(job)
             }
             if isStopping { return .end }
             guard tick != nil else {

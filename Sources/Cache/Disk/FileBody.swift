@@ -19,10 +19,6 @@ package final class FileBody: Sendable {
         /// A bit for each block: read, or written, and found right.
         var verified: [UInt64]
         var trailers: ByteBuffer?
-        /// Which of its slots is newer.
-        var version: UInt64 = 0
-        /// The file is no longer in the directory.
-        var isGone = false
     }
 
     private let state: Mutex<State>
@@ -34,8 +30,7 @@ package final class FileBody: Sendable {
         state = Mutex(
             State(
                 file: file, byteCount: record.bodyBytes, isComplete: true, checksums: checksums,
-                verified: [UInt64](repeating: 0, count: (checksums.count + 63) / 64), trailers: record.trailers,
-                version: record.version))
+                verified: [UInt64](repeating: 0, count: (checksums.count + 63) / 64), trailers: record.trailers))
     }
 
     /// One that is about to be written: its file is made with the first bytes.
@@ -78,13 +73,9 @@ package final class FileBody: Sendable {
     /// On a thread that may wait.
     func openFile() -> OpenFile? {
         if let file = state.withLock({ $0.file }) { return file }
-        guard let opened = files.open(unit) else {
-            state.withLock { $0.isGone = true }
-            return nil
-        }
+        guard let opened = files.open(unit) else { return nil }
         let file = state.withLock { state in
             if state.file == nil { state.file = opened }
-            // The pages may have left memory since.
             return state.file ?? opened
         }
         if file === opened { files.opened(self) }
@@ -169,7 +160,6 @@ package final class FileBody: Sendable {
                 Self.setVerified(UInt64(state.checksums.count - 1), &state)
             }
             state.trailers = trailers
-            state.version = 1
             state.isComplete = true
         }
         files.opened(self)

@@ -36,8 +36,13 @@ package final class FileReader: Sendable {
 
     /// A copy of the range, under the same conditions. Empty for an empty range.
     package func readNow(_ range: Range<UInt64>) -> ByteBuffer? {
-        guard range.count <= Limits.cacheDiskReadBytesMax, isReady(range) else { return nil }
+        guard Self.isReadable(range), isReady(range) else { return nil }
         return copy(range)
+    }
+
+    /// Whether it is short enough. (`count` would trap for what does not fit into an `Int`.)
+    private static func isReadable(_ range: Range<UInt64>) -> Bool {
+        range.upperBound - range.lowerBound <= UInt64(Limits.cacheDiskReadBytesMax)
     }
 
     private func isReady(_ range: Range<UInt64>) -> Bool {
@@ -82,7 +87,7 @@ package final class FileReader: Sendable {
 
     /// Reads the blocks of the range that are not verified, or not in memory any more.
     private func verify(_ range: Range<UInt64>) -> Bool {
-        guard range.count <= Limits.cacheDiskReadBytesMax, range.upperBound <= body.byteCount else { return false }
+        guard Self.isReadable(range), range.upperBound <= body.byteCount else { return false }
         guard !range.isEmpty, !isReady(range) else { return true }
         let blockBytes = DiskFiles.blockBytes
         let first = range.lowerBound / blockBytes

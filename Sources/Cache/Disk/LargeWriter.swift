@@ -30,9 +30,14 @@ package final class LargeWriter: Sendable {
         var commit: (response: StoredResponse, trailers: ByteBuffer?, start: UInt64)?
         var isOver = false
         var mustAbandon = false
-        // The writer's thread alone:
-        var checksums = BlockChecksums()
-        var allChecksums: [UInt32] = []
+    }
+
+    /// What the writer's thread alone uses: others never wait while it adds up.
+    private let sums = Mutex(Sums())
+
+    private struct Sums {
+        var open = BlockChecksums()
+        var finished: [UInt32] = []
     }
 
     init(store: DiskStore, body: FileBody, progress: @escaping @Sendable (LargeProgress) -> Void) {
@@ -70,9 +75,9 @@ package final class LargeWriter: Sendable {
     ///   - response: The finished response, its body `.file(body)`. All but the body is taken from it.
     ///   - trailers: Trailer lines, each ended by CRLF.
     package func commit(_ response: StoredResponse, trailers: ByteBuffer? = nil) {
-        response.diskState.store(1, ordering: .relaxed)
         let mustSchedule = state.withLock { state -> Bool in
             guard !state.isOver, !state.mustAbandon, state.commit == nil else { return false }
+            response.diskState.store(1, ordering: .relaxed)
             state.commit = (response, trailers, DiskClock.nanoseconds())
             return Self.mustSchedule(&state)
         }
@@ -114,20 +119,21 @@ package final class LargeWriter: Sendable {
         guard let commit else { return }
         let isCommitted = finish(commit.response, commit.trailers)
         store.observer.didWrite(DiskClock.nanoseconds() &- commit.start)
-        commit.response.diskState.store(isCommitted ? 2 : 0, ordering: .releasing)
         end(isFailure: !isCommitted)
     }
 
     private func end(isFailure: Bool) {
-        let wasOver = state.withLock { state in
+        let (wasOver, response) = state.withLock { state in
             defer {
                 state.isOver = true
                 state.pending = []
                 state.pendingBytes = 0
+                state.commit = nil
             }
-            return state.isOver
+            return (state.isOver, state.commit?.response)
         }
         guard !wasOver else { return }
+        response?.diskState.store(isFailure ? 0 : 2, ordering: .releasing)
         if isFailure { store.abandon(body) } else { store.writerEnded() }
         progress(isFailure ? .failed : .committed)
     }
@@ -150,10 +156,10 @@ package final class LargeWriter: Sendable {
             store.writeFailed(failure)
             return false
         }
-        let finished = state.withLock { state in
-            state.checksums.add(bytes)
-            let finished = state.checksums.takeFinished()
-            state.allChecksums += finished
+        let finished = sums.withLock { sums in
+            sums.open.add(bytes)
+            let finished = sums.open.takeFinished()
+            sums.finished += finished
             return finished
         }
         body.advance(by: bytes.count, checksums: finished)
@@ -163,9 +169,9 @@ package final class LargeWriter: Sendable {
     /// The checksums behind the body, then the record: whoever finds the record finds all.
     private func finish(_ response: StoredResponse, _ trailers: ByteBuffer?) -> Bool {
         guard let file = store.file(of: body) else { return false }
-        let (table, last) = state.withLock { state -> ([UInt32], UInt32?) in
-            let last = state.checksums.finish().last
-            return (state.allChecksums + (last.map { [$0] } ?? []), last)
+        let (table, last) = sums.withLock { sums -> ([UInt32], UInt32?) in
+            let last = sums.open.finish().last
+            return (sums.finished + (last.map { [$0] } ?? []), last)
         }
         var record = DiskRecord(response, version: 1)
         record.bodyBytes = body.byteCount

@@ -56,7 +56,7 @@ package final class Fill: Sendable {
         var outlets: ContiguousArray<FillOutlet> = []
         var readerCount = 0
         var fastest: UInt64 = 0
-        /// Purged or invalidated while it filled: nobody joins any more, and it is not stored.
+        /// Something was purged while it filled that it may be about: nobody joins any more.
         var isInvalid = false
         var leader: FillLeader?
     }
@@ -158,10 +158,11 @@ package final class Fill: Sendable {
     package var isStoring: Bool {
         state.withLock { state in
             if case .window = state.keeping { return false }
-            return !state.isInvalid
+            return true
         }
     }
 
+    /// Nobody joins any more. Whether what comes is stored the ledger says when it is here.
     package func invalidate() { state.withLock { $0.isInvalid = true } }
 
     // MARK: The readers' side
@@ -310,7 +311,9 @@ package final class FillLeader: Sendable {
 package protocol FillReader: AnyObject {
     /// Its place in the outlet's list; set by the outlet alone.
     var outletIndex: Int { get set }
-    func fillAdvanced(_ view: FillView)
+    ///
+    /// - Parameter outlet: through which it is told; news from any other than its own are not for it.
+    func fillAdvanced(_ view: FillView, by outlet: FillOutlet)
 }
 
 /// Where the readers of one event loop hear of one fill. But for `isScheduled`, only that loop touches it.
@@ -345,7 +348,7 @@ package final class FillOutlet: @unchecked Sendable {
 
     fileprivate func deliver() {
         let view = fill.take(self)
-        // A copy: who has all it wants leaves while the others are told.
-        for reader in readers where reader.outletIndex >= 0 { reader.fillAdvanced(view) }
+        // A copy: who has all it wants leaves while the others are told, and may by then read something else.
+        for reader in readers { reader.fillAdvanced(view, by: self) }
     }
 }

@@ -213,7 +213,7 @@ struct PurgeJourneys {
     func everythingUnderLoad() throws {
         let stage = try Stage()
         defer { stage.strike() }
-        let cast = try CacheStage(on: stage)
+        let cast = try CacheStage(on: stage, store: "{ disk: off }")
         let page = try Resource(on: cast) { _, number in
             pause(milliseconds: 100)
             return ok("v\(number)", "Cache-Control: max-age=600")
@@ -235,7 +235,8 @@ struct PurgeJourneys {
         }
         for round in 2...4 {
             try purge(cast, "--everything", "--yes")
-            #expect(try eventually { try page.get().text == "v\(round)" })
+            var last = try page.get()
+            #expect(try eventually { last = try page.get(); return last.text == "v\(round)" }, "\(last)")
         }
         isOver.withLock { $0 = true }
         done.forEach { $0.pass() }

@@ -167,8 +167,19 @@ struct RestartJourneys {
         }
         #expect(damaged > 200)
         try lives.start()
-        for (index, page) in (pages + pages).enumerated() {
-            #expect(page.fault(in: try page.get(), count: index % 2 == 0 ? count : 9000) == nil)
+        for (index, page) in pages.enumerated() {
+            let answer = try page.get()
+            let count = index % 2 == 0 ? count : 9000
+            // What is found only behind the head ends the answer there, so that its client knows.
+            let fault =
+                answer.ending == .cut
+                ? MarkedBody.fault(answer.body, of: page.path) : page.fault(in: answer, count: count)
+            #expect(fault == nil, "\(answer.head)")
+        }
+        for (index, page) in pages.enumerated() {
+            let answer = try page.get()
+            let fault = page.fault(in: answer, count: index % 2 == 0 ? count : 9000)
+            #expect(fault == nil, "\(answer.head)\(answer.body.prefix(24)) \(answer.body.suffix(8)) \(MarkedBody.bytes(page.path, 0..<24))")
         }
         // And it goes on working.
         for page in pages { #expect(try page.get().cache.isHit) }
