@@ -58,7 +58,8 @@ extension Trace {
             }
             return Lookup(object: ranks.next(&random), bytes: bodyBytes)
         }
-        return Trace(name: "one-timers", what: "Zipf 0.9, and four in ten asked for once and never again", lookups: lookups)
+        return Trace(
+            name: "one-timers", what: "Zipf 0.9, and four in ten asked for once and never again", lookups: lookups)
     }
 
     private static func scans(_ count: Int, _ objects: Int) -> Trace {
@@ -75,7 +76,8 @@ extension Trace {
             }
             return Lookup(object: ranks.next(&random), bytes: bodyBytes)
         }
-        return Trace(name: "scans", what: "Zipf 1.0 while a crawler walks; its own lookups do not count", lookups: lookups)
+        return Trace(
+            name: "scans", what: "Zipf 1.0 while a crawler walks; its own lookups do not count", lookups: lookups)
     }
 
     private static func loop(_ count: Int, _ objects: Int) -> Trace {
@@ -90,7 +92,8 @@ extension Trace {
             }
             return Lookup(object: ranks.next(&random), bytes: bodyBytes)
         }
-        return Trace(name: "loop", what: "Zipf 1.0, and every other lookup goes round an eighth as many", lookups: lookups)
+        return Trace(
+            name: "loop", what: "Zipf 1.0, and every other lookup goes round an eighth as many", lookups: lookups)
     }
 
     private static func shifting(_ count: Int, _ objects: Int) -> Trace {
@@ -102,7 +105,8 @@ extension Trace {
             let shift = UInt32(index / period) * UInt32(objects / 20)
             return Lookup(object: (ranks.next(&random) + shift) % UInt32(objects), bytes: bodyBytes)
         }
-        return Trace(name: "shifting", what: "Zipf 1.0, the popular objects others after each twentieth", lookups: lookups)
+        return Trace(
+            name: "shifting", what: "Zipf 1.0, the popular objects others after each twentieth", lookups: lookups)
     }
 
     private static func sizes(_ count: Int, _ objects: Int) -> Trace {

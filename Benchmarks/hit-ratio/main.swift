@@ -18,8 +18,8 @@ struct Result {
 func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }
 
 struct Options {
-    var lookups = 1_000_000
-    var objects = 100_000
+    var lookups = 800_000
+    var objects = 80_000
     var isCSV = false
     var svg: String?
     var only: String?
@@ -69,7 +69,7 @@ guard let options = Options(Array(CommandLine.arguments.dropFirst())) else {
 /// Cache sizes, as shares of what is asked for more than once.
 let shares = [0.01, 0.02, 0.05, 0.1, 0.2, 0.4]
 var results: [Result] = []
-if options.isCSV { print("trace,share,policy,hit_ratio") }
+if options.isCSV { print("trace,share,policy,hit_percent") }
 for trace in Trace.all(lookups: options.lookups, objects: options.objects) {
     if let only = options.only, only != trace.name { continue }
     let charged = Trace(
@@ -83,13 +83,13 @@ for trace in Trace.all(lookups: options.lookups, objects: options.objects) {
     var result = Result(trace: trace.name, what: trace.what, ratios: [])
     for name in Policies.names {
         result.ratios.append(
-            shares.map { run(trace, Policies.make(name, bytesMax: max(1 << 20, Int(Double(charged) * $0)))) })
+            shares.map { run(trace, Policies.make(name, bytesMax: max(128 << 10, Int(Double(charged) * $0)))) })
     }
     results.append(result)
     if options.isCSV {
         for (policy, name) in Policies.names.enumerated() {
             for (index, share) in shares.enumerated() {
-                print("\(trace.name),\(share),\(name),\(hundredths(result.ratios[policy][index] / 100 * 100))")
+                print("\(trace.name),\(share),\(name),\(hundredths(result.ratios[policy][index]))")
             }
         }
         continue

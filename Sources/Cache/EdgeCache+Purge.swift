@@ -23,12 +23,16 @@ package struct PurgeCount: Sendable {
 /// 2. Fetches under way that it may be about are joined by nobody any more; whether what they bring is stored the
 ///    ledger says when it is here.
 /// 3. The disk's journal gets the record, so that it holds after a crash.
-/// 4. Memory and the disk's index are swept.
-/// 5. Once no fetch is under way that began earlier, the record is forgotten.
+/// 4. What it meets in memory is counted, which is the answer; the disk's index is swept.
+/// 5. Memory is swept, beside everything else.
+/// 6. Once no fetch is under way that began earlier, everything is swept once more if there was one, and the record is
+///    forgotten. From then on a response that no sweep has met is not used.
 extension EdgeCache {
     /// Purges, or with `isDryRun` counts what it would. Blocks for as long as memory is swept: not for event loops.
     package func purge(_ scopes: [PurgeScope], in zone: CacheZone, isSoft: Bool, isDryRun: Bool) async -> PurgeCount {
         guard !scopes.isEmpty else { return PurgeCount() }
+        // What the purge before is about is not counted again.
+        await reclaiming.withLock { $0 }?.value
         var count = PurgeCount()
         if isDryRun {
             count.memory = countMemory(scopes, in: zone, &count.both)
@@ -39,12 +43,19 @@ extension EdgeCache {
         fills.invalidate { fill in
             fill.zone == zone.tag && scopes.contains { $0.mayCover(fill) }
         }
-        await journal(records, of: zone)
-        count.memory = sweepMemory(scopes, in: zone, isSoft: isSoft, &count.both)
+        // Before anything is swept: what such a fetch, load or write brings may come behind the sweep.
+        let needsSecondSweep = zone.purges.hasFills(olderThan: records.last?.sequence ?? 0)
+        await journal(records)
+        count.memory = countMemory(scopes, in: zone, &count.both)
         if let disk {
-            for record in records { count.disk += await sweep(disk, record, in: zone) }
+            for record in records { count.disk += await sweep(disk, record) }
         }
-        settle(records, in: zone)
+        let reclaim = Task.detached { [self] in
+            sweepMemory(records, in: zone)
+            if !needsSecondSweep, settle(records, in: zone) { return }
+            Task.detached { await self.settleLater(records, in: zone) }
+        }
+        reclaiming.withLock { $0 = reclaim }
         return count
     }
 
@@ -59,20 +70,22 @@ extension EdgeCache {
         return found
     }
 
-    private func sweepMemory(_ scopes: [PurgeScope], in zone: CacheZone, isSoft: Bool, _ both: inout Int) -> Int {
-        var met = 0
+    /// Removes or marks what the records are about, and notes of everything else that it is clean.
+    private func sweepMemory(_ records: [PurgeRecord], in zone: CacheZone) {
+        guard let last = records.last else { return }
         _ = memory.sweep(zone: zone.tag) { response in
-            guard scopes.contains(where: { $0.covers(response) }) else { return .keep }
-            met += 1
-            if response.diskState.load(ordering: .relaxed) == 2 { both += 1 }
-            return isSoft ? .markStale : .remove
+            guard records.contains(where: { response.birth < $0.sequence && $0.scope.covers(response) }) else {
+                // A purge that came meanwhile has a higher sequence.
+                ZonePurges.noteClean(response, upTo: min(last.sequence, zone.purges.latest))
+                return .keep
+            }
+            return last.isSoft ? .markStale : .remove
         }
-        return met
     }
 
     // MARK: The disk
 
-    private func journal(_ records: [PurgeRecord], of zone: CacheZone) async {
+    private func journal(_ records: [PurgeRecord]) async {
         guard let disk else { return }
         for record in records {
             await withCheckedContinuation { continuation in
@@ -81,7 +94,7 @@ extension EdgeCache {
         }
     }
 
-    private func sweep(_ disk: DiskStore, _ record: PurgeRecord, in zone: CacheZone) async -> Int {
+    private func sweep(_ disk: DiskStore, _ record: PurgeRecord) async -> Int {
         await withCheckedContinuation { continuation in
             disk.sweep(record) { continuation.resume(returning: $0) }
         }
@@ -96,24 +109,24 @@ extension EdgeCache {
 
     // MARK: Afterwards
 
-    /// Forgets the records as soon as nothing older can come into the store any more.
-    private func settle(_ records: [PurgeRecord], in zone: CacheZone) {
-        guard let last = records.map(\.sequence).max() else { return }
-        if zone.purges.settle(upTo: last) {
-            disk?.settlePurges(zone: zone.tag, upTo: last)
-            return
-        }
-        Task.detached { [self] in
-            for _ in 0..<Limits.cacheSettleAttemptsMax {
-                try? await Task.sleep(for: .milliseconds(Limits.cacheSettleMilliseconds))
-                guard !zone.purges.hasFills(olderThan: last) else { continue }
-                // What those fetches brought was judged when it was stored; what was loaded from the disk meanwhile was not.
-                _ = memory.sweep(zone: zone.tag) { zone.purges.verdict(for: $0) == .purged ? .remove : .keep }
-                if zone.purges.settle(upTo: last) {
-                    disk?.settlePurges(zone: zone.tag, upTo: last)
-                    return
-                }
+    /// Forgets the records, unless something older is still on its way.
+    private func settle(_ records: [PurgeRecord], in zone: CacheZone) -> Bool {
+        guard let last = records.last?.sequence, zone.purges.settle(upTo: last) else { return false }
+        disk?.settlePurges(zone: zone.tag, upTo: last)
+        return true
+    }
+
+    /// Waits until nothing older is on its way, and sweeps what that has brought.
+    private func settleLater(_ records: [PurgeRecord], in zone: CacheZone) async {
+        guard let last = records.last?.sequence else { return }
+        for _ in 0..<Limits.cacheSettleAttemptsMax {
+            try? await Task.sleep(for: .milliseconds(Limits.cacheSettleMilliseconds))
+            guard !zone.purges.hasFills(olderThan: last) else { continue }
+            sweepMemory(records, in: zone)
+            if let disk {
+                for record in records { _ = await sweep(disk, record) }
             }
+            if settle(records, in: zone) { return }
         }
     }
 }

@@ -1,7 +1,7 @@
 package import ConfigModel
 import Limits
-package import Logging
 import Synchronization
+import Telemetry
 
 /// The cache of the process: its stores, what is being fetched, and what was purged. Shared by all event loops, and by
 /// one configuration after the other.
@@ -16,9 +16,11 @@ package final class EdgeCache: Sendable {
     /// Bodies up to this size live in memory.
     package let memoryObjectBytesMax: UInt64
     private let diskSlot = Mutex<DiskStore?>(nil)
+    /// The sweep that the last purge began.
+    let reclaiming = Mutex<Task<Void, Never>?>(nil)
 
     package init(settings: CacheStoreSettings, secret: KeySecret) {
-        let bytesMax = Int(clamping: settings.memoryBytesMax)
+        let bytesMax = Self.storeBytes(settings)
         memory = MemoryStore(bytesMax: bytesMax)
         ledger = PurgeLedger()
         fills = FillTable(heldBytesMax: max(bytesMax / 4, Limits.cacheFillBytesMin))
@@ -26,10 +28,32 @@ package final class EdgeCache: Sendable {
         objectBytesMax = settings.objectBytesMax
         // The store refuses what is larger than a tenth of it.
         memoryObjectBytesMax = min(settings.memoryObjectBytesMax, UInt64(bytesMax / 10))
-        memory.onEviction { [weak self] object, wasHot in
-            guard wasHot, let disk = self?.disk else { return }
-            for index in 0..<object.count { disk.keep(object[index]) }
+        memory.onEviction { [weak self] object, wasHot in self?.keepEvicted(object, wasHot: wasHot) }
+    }
+
+    /// What objects may take of the memory that the operator allows: the process has a part of its own, which with a small
+    /// bound counts.
+    package static func storeBytes(_ settings: CacheStoreSettings) -> Int {
+        let bytes = Int(clamping: settings.memoryBytesMax)
+        return bytes - min(bytes / Limits.cacheProcessShare, Limits.cacheProcessBytesMax)
+    }
+
+    /// Memory has no room for it. The disk takes everything while it has room, and then only what is asked for often.
+    private func keepEvicted(_ object: StoredObject, wasHot: Bool) {
+        guard let disk, wasHot || disk.hasRoom else { return }
+        let now = WallClock.milliseconds()
+        for index in 0..<object.count
+        where object[index].facts.remainingLifetime(at: now) >= Limits.cacheDiskLifetimeMillisecondsMin {
+            keep(object[index], on: disk)
         }
+    }
+
+    /// Gives it to the disk, unless it was purged meanwhile. What is purged from here on finds it in the disk's queue.
+    private func keep(_ response: StoredResponse, on disk: DiskStore) {
+        let purges = ledger.zone(response.zone)
+        let birth = purges.fillBegan()
+        if purges.verdict(for: response) != .purged { disk.keep(response) }
+        purges.fillEnded(birth)
     }
 
     /// nil while there is none: switched off, or not yet given up by a predecessor.

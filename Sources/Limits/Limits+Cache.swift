@@ -55,6 +55,9 @@ extension Limits {
 
     // MARK: Fills
 
+    /// The part of the memory bound that is the process's own: at most so many bytes, and one part in so many.
+    package static let cacheProcessBytesMax = 16 * 1024 * 1024
+    package static let cacheProcessShare = 16
     /// Bytes of unfinished bodies in memory that are always allowed; with more memory, a quarter of it.
     package static let cacheFillBytesMin = 64 * 1024 * 1024
     /// What is not fresh for at least so long is not written to the disk.
@@ -115,8 +118,9 @@ extension Limits {
     package static let cacheDiskJournalBytesMin: UInt64 = 4 * 1024 * 1024
     /// Bytes of the journal that wait to be written; beyond, the index is lost and a new checkpoint begins another.
     package static let cacheDiskJournalBytesQueuedMax = 16 * 1024 * 1024
-    /// Bytes of one recorded purge.
-    package static let cacheDiskPurgeBytesMax = 128 * 1024
+    /// Purges that are kept because objects older than they may still be stored; beyond, the older half becomes one of
+    /// everything in each of its zones.
+    package static let cacheDiskPurgesMax = 16 * 1024
 
     // MARK: A zone's settings
 
@@ -155,7 +159,7 @@ extension Limits {
     package static let cacheEvictionFailuresMax = 64
     /// The small queue's share of a zone's bytes, and the lookups that lead out of it to the main queue.
     package static let cacheSmallQueueDivisor = 10
-    package static let cacheSmallQueueUsesMin: UInt8 = 2
+    package static let cacheSmallQueueUsesMin: UInt8 = 1
     /// Evicted keys that even the smallest zone remembers.
     package static let cacheGhostsMin = 4
     /// A zone that is neither looked up in nor added to for so many minutes is owed no share of the memory.
@@ -165,6 +169,8 @@ extension Limits {
     package static let cacheZoneLooksMax = 64
     /// A zone with fewer objects is swept by its queues, a larger one by walking the tables.
     package static let cacheSweepByQueueMax = 4096
+    /// Objects that a sweep takes out of a shard at once.
+    package static let cacheSweepBatch = 32
     /// Items of a queue that are compacted while a zone's lock is held.
     package static let cacheCompactionItems = 64
 

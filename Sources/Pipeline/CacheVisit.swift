@@ -42,6 +42,9 @@ struct CacheVisit {
     /// Times it looked again because something came between.
     var rounds = 0
 
+    /// Purges up to this were swept out of the disk's index before it was asked.
+    var settledBefore: UInt64 = 0
+
     // MARK: Fetching
 
     var birth: UInt64?

@@ -103,7 +103,11 @@ extension Journey {
     private func keepOnDisk(_ stored: StoredResponse, _ cache: CacheZone, remaining: Int64) {
         guard stored.diskState.load(ordering: .relaxed) == 0, remaining >= Limits.cacheDiskLifetimeMillisecondsMin
         else { return }
-        cache.store.disk?.write(stored)
+        guard let disk = cache.store.disk else { return }
+        // Between the look at it and here it may have been purged; what is purged from here on finds it in the queue.
+        let birth = cache.purges.fillBegan()
+        if cache.purges.verdict(for: stored) != .purged { disk.write(stored) }
+        cache.purges.fillEnded(birth)
     }
 
     // MARK: Past the cache
@@ -147,6 +151,7 @@ extension Journey {
         visit.key = stored
         visit.tableHash = stored.hash
         if let vary = visit.stored?.vary { visit.tableHash = stored.hash.combined(with: vary.hash) }
+        visit.settledBefore = cache.purges.settled
         if visit.stored == nil, let disk = cache.store.disk, let entry = entry(on: disk, cache, stored, bytes) {
             return load(entry, from: disk, cache, stored, bytes)
         }
@@ -288,6 +293,7 @@ extension Journey {
             beginFetching(cache, as: .alone)
         }
         visit.isLoading = true
+        if visit.birth == nil { visit.birth = cache.purges.fillBegan() }
         let bound = NIOLoopBound((self, visit.serial), eventLoop: loop.eventLoop)
         disk.load(entry, key: key.bytes, on: loop.eventLoop) { stored in
             let (journey, serial) = bound.value
@@ -316,6 +322,8 @@ extension Journey {
     }
 
     private func isUsable(_ stored: StoredResponse, _ cache: CacheZone) -> Bool {
+        // The index that named it had been swept for these.
+        ZonePurges.noteClean(stored, upTo: visit.settledBefore)
         if cache.purges.verdict(for: stored) == .purged {
             _ = cache.store.disk?.remove(stored)
             return false

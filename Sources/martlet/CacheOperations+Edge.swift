@@ -122,7 +122,8 @@ private struct CacheOffice: Sendable {
         let now = WallClock.milliseconds()
         let inMemory = responses(of: key, in: zone)
         var variants = inMemory.filter { zone.purges.verdict(for: $0) != .purged }.map { $0.inspected(now: now) }
-        for stored in await onDisk(key) where zone.purges.verdict(for: stored) != .purged {
+        let settled = zone.purges.settled
+        for stored in await onDisk(key, settled: settled) where zone.purges.verdict(for: stored) != .purged {
             let isKnown = inMemory.contains { $0.key == stored.key && $0.vary == stored.vary }
             if !isKnown { variants.append(stored.inspected(now: now, isInMemory: false)) }
         }
@@ -148,14 +149,17 @@ private struct CacheOffice: Sendable {
         return found
     }
 
-    private func onDisk(_ key: CacheKey) async -> [StoredResponse] {
+    private func onDisk(_ key: CacheKey, settled: UInt64) async -> [StoredResponse] {
         guard let disk = cache.disk else { return [] }
         var found: [StoredResponse] = []
         for entry in disk.candidates(key.hash) {
             let stored = await withCheckedContinuation { continuation in
                 disk.load(entry, key: key.bytes, on: loop) { continuation.resume(returning: $0) }
             }
-            if let stored { found.append(stored) }
+            guard let stored else { continue }
+            // The index was swept for these.
+            ZonePurges.noteClean(stored, upTo: settled)
+            found.append(stored)
         }
         return found
     }

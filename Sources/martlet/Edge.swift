@@ -161,11 +161,10 @@ final class Edge: @unchecked Sendable {
 
     /// Evicting down to a smaller bound takes its time.
     private func resizeCache(_ new: Configuration) async {
-        guard let cache, let bytes = new.cacheStore?.memoryBytesMax, cache.memory.bytesMax != Int(clamping: bytes)
-        else {
-            return
-        }
-        try? await NIOThreadPool.singleton.runIfActive { cache.memory.setBytesMax(Int(clamping: bytes)) }
+        guard let cache, let settings = new.cacheStore else { return }
+        let bytes = EdgeCache.storeBytes(settings)
+        guard cache.memory.bytesMax != bytes else { return }
+        try? await NIOThreadPool.singleton.runIfActive { cache.memory.setBytesMax(bytes) }
     }
 
     private func newCertificates(_ new: Configuration) throws -> CertificateStore? {

@@ -129,3 +129,29 @@ import Testing
         expectSame(await store.load(samples[0]), samples[0])
     }
 }
+
+/// The purges that are kept for the next start.
+@Suite struct DiskPurgeFoldTests {
+    @Test func tooManyBecomeOneOfEverything() {
+        var records: [PurgeRecord] = []
+        for number in UInt64(1)...100 {
+            let isEveryZone = number % 10 == 0
+            let zone: ZoneTag? = isEveryZone ? nil : ZoneTag(number % 2)
+            let scope: PurgeScope = isEveryZone ? .everything : .tag(number)
+            records.append(PurgeRecord(sequence: number, zone: zone, scope: scope, isSoft: number % 3 == 0))
+        }
+        let before = records
+        DiskPurge.fold(&records)
+        #expect(records.count < 60)
+        #expect(Array(records.suffix(50)) == Array(before.suffix(50)))
+        // Whatever an old one was about is still covered, by one that is no older and of its kind.
+        for old in before.prefix(50) {
+            let isCovered = records.contains { one in
+                guard one.scope == .everything, one.zone == old.zone, one.isSoft == old.isSoft else { return false }
+                return one.sequence >= old.sequence && one.sequence <= 50
+            }
+            #expect(isCovered)
+        }
+        #expect(records.map(\.sequence) == records.map(\.sequence).sorted())
+    }
+}

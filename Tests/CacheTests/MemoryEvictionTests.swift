@@ -28,7 +28,7 @@ struct MemoryEvictionTests {
         expectCharged(store)
     }
 
-    @Test("One scan takes a tenth and no more: what was looked up twice stays")
+    @Test("One scan takes a tenth and no more: what was looked up stays")
     func scan() {
         let store = MemoryStore(bytesMax: 4 << 20)
         let hot = 1000
@@ -40,7 +40,7 @@ struct MemoryEvictionTests {
             for number in 0..<600 { store.insert(Stage.response(1_000_000 + round * 600 + number, bytes: 1000)) }
         }
         let before = (0..<hot).filter { store.has($0) }.count
-        for number in 0..<50_000 { store.insert(Stage.response(2_000_000 + number, bytes: 1000)) }
+        for number in 0..<20_000 { store.insert(Stage.response(2_000_000 + number, bytes: 1000)) }
         let after = (0..<hot).filter { store.has($0) }.count
         #expect(before >= hot * 95 / 100)
         #expect(after >= before * 99 / 100)
@@ -51,7 +51,6 @@ struct MemoryEvictionTests {
         let store = MemoryStore(bytesMax: 4 << 20)
         for number in 0..<1500 {
             store.insert(Stage.response(number, bytes: 1000))
-            _ = store.object(Stage.key(number))
             _ = store.object(Stage.key(number))
         }
         var next = 10_000
@@ -124,12 +123,12 @@ struct MemoryFairnessTests {
         for zone in 1...3 {
             for number in 0..<650 { #expect(store.insert(Stage.response(number, zone: zone, bytes: 1000))) }
         }
-        for number in 0..<50_000 { store.insert(Stage.response(number, zone: 0, bytes: 1000)) }
+        for number in 0..<20_000 { store.insert(Stage.response(number, zone: 0, bytes: 1000)) }
         for zone in 1...3 {
             let statistics = store.statistics(of: Stage.zone(zone))
             #expect(statistics?.objects == 650 && statistics?.evictions == 0)
         }
-        #expect((store.statistics(of: Stage.zone(0))?.evictions ?? 0) > 40_000)
+        #expect((store.statistics(of: Stage.zone(0))?.evictions ?? 0) > 15_000)
     }
 
     @Test("Zones that all want everything end with about the same each")
@@ -218,10 +217,10 @@ struct MemoryFairnessTests {
         expectCharged(store)
     }
 
-    @Test("A hundred thousand zones: the largest is found without asking all")
+    @Test("Tens of thousands of zones: the largest is found without asking all")
     func manyZones() {
-        let store = MemoryStore(bytesMax: 64 << 20)
-        for zone in 1...100_000 { store.insert(Stage.response(1, zone: zone)) }
+        let store = MemoryStore(bytesMax: 16 << 20)
+        for zone in 1...30_000 { store.insert(Stage.response(1, zone: zone)) }
         #expect(store.statistics().bytes <= store.bytesMax)
         let before = store.statistics(of: Stage.zone(0))?.objects ?? 0
         for number in 0..<2000 { store.insert(Stage.response(number, zone: 0, bytes: 1000)) }

@@ -73,7 +73,7 @@ struct MemorySweepTests {
     @Test("Entries that are gone do not pile up in the queues")
     func compaction() {
         let store = MemoryStore(bytesMax: 64 << 20)
-        for number in 0..<200_000 {
+        for number in 0..<30_000 {
             store.insert(Stage.response(number))
             if number >= 100 { _ = store.remove(Stage.key(number - 100)) }
         }
@@ -126,11 +126,11 @@ struct MemoryConcurrencyTests {
             for worker in 0..<4 {
                 group.addTask {
                     var random = MemoryRandom(UInt64(worker) + 1)
-                    for _ in 0..<20_000 { Self.act(store, &random) }
+                    for _ in 0..<6000 { Self.act(store, &random) }
                 }
             }
             group.addTask {
-                for turn in 0..<30 {
+                for turn in 0..<12 {
                     _ = store.sweep(zone: turn % 2 == 0 ? nil : Stage.zone(turn % 3)) { response in
                         response.head.bytes.readableBytes % 7 == 0 ? .remove : .keep
                     }

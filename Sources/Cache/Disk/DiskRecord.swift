@@ -242,6 +242,25 @@ enum DiskPurge {
         bytes.setLittle(UInt32(clamping: bytes.count - start - 4), at: start)
     }
 
+    /// Puts one purge of everything, in each zone and for each kind, in place of the older half. More is forgotten at a
+    /// restart than need be, but nothing comes back.
+    static func fold(_ records: inout [PurgeRecord]) {
+        struct Group: Hashable {
+            var zone: ZoneTag?
+            var isSoft: Bool
+        }
+        records.sort { $0.sequence < $1.sequence }
+        var latest: [Group: UInt64] = [:]
+        for record in records.prefix(records.count / 2) {
+            latest[Group(zone: record.zone, isSoft: record.isSoft)] = record.sequence
+        }
+        let folded = latest.map { group, sequence in
+            PurgeRecord(sequence: sequence, zone: group.zone, scope: .everything, isSoft: group.isSoft)
+        }
+        records.removeFirst(records.count / 2)
+        records = folded.sorted { $0.sequence < $1.sequence } + records
+    }
+
     static func read(_ cursor: inout DiskCursor) -> PurgeRecord? {
         guard let count = cursor.next(UInt32.self), let bytes = cursor.next(count: Int(count)) else { return nil }
         return PurgeRecord(decoding: bytes)

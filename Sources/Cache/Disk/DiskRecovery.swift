@@ -42,6 +42,7 @@ struct DiskRecovery {
             recovery.readJournals(directory, names, from: generation, store: store)
             guard recovery.lastBatch >= floor else { continue }
             recovery.note(names)
+            recovery.orderPurges()
             return recovery
         }
         return nil
@@ -139,8 +140,7 @@ struct DiskRecovery {
             names.define(names: number, Array(bytes))
         case .purge:
             guard let purge = DiskPurge.read(&cursor) else { return false }
-            // The checkpoint and the journal behind it may both have it.
-            if !purges.contains(where: { $0.sequence == purge.sequence }) { purges.append(purge) }
+            purges.append(purge)
             sequence = max(sequence, purge.sequence)
         case .settle:
             guard let hasZone = cursor.next(UInt8.self), let tag = cursor.next(UInt64.self),
@@ -150,6 +150,14 @@ struct DiskRecovery {
             purges.removeAll { $0.zone == zone && $0.sequence <= limit }
         }
         return true
+    }
+
+    /// The checkpoint and the journal behind it may both have one.
+    private mutating func orderPurges() {
+        purges.sort { $0.sequence < $1.sequence }
+        var unique: [PurgeRecord] = []
+        for purge in purges where unique.last != purge { unique.append(purge) }
+        purges = unique
     }
 
     // MARK: What is really there

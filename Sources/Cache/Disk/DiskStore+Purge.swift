@@ -46,7 +46,10 @@ extension DiskStore {
     package func recordPurge(_ record: PurgeRecord, _ done: @escaping @Sendable (Bool) -> Void) {
         guard !isClosed.load(ordering: .acquiring) else { return done(false) }
         // First, so that a checkpoint that does not have it from the journal has it from here.
-        purges.withLock { $0.append(record) }
+        purges.withLock { purges in
+            purges.append(record)
+            if purges.count > Limits.cacheDiskPurgesMax { DiskPurge.fold(&purges) }
+        }
         ledgerSequence.max(record.sequence, ordering: .relaxed)
         journal.purge(record, done)
     }

@@ -127,7 +127,7 @@ package final class DiskStore: Sendable {
         files = DiskFiles(
             directory: directory, reader: readers, observer: observer, counters: counters,
             discard: { unit in link.store?.discardLarge(unit) })
-        purgesAtOpen = recovery.purges.sorted { $0.sequence < $1.sequence }
+        purgesAtOpen = recovery.purges
         purges = Mutex(purgesAtOpen)
         sequenceAtOpen = recovery.sequence
         writing = Mutex(DiskWriting())

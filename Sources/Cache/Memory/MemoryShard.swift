@@ -187,6 +187,16 @@ struct MemoryShard: ~Copyable {
         }
     }
 
+    /// Looks at the object of this lower half of a hash. What it returns means nothing.
+    borrowing func touch(_ low: UInt64) -> UInt64 {
+        var index = Int(truncatingIfNeeded: low) & mask
+        while let object = slots[index].object {
+            if slots[index].low == low { return object._withUnsafeGuaranteedRef { $0.newest.birth } }
+            index = (index &+ 1) & mask
+        }
+        return 0
+    }
+
     /// The objects with this lower half of a hash, of which there is hardly ever more than one.
     borrowing func objects(low: UInt64, into found: inout [StoredObject]) {
         var index = Int(truncatingIfNeeded: low) & mask

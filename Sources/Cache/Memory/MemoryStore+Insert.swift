@@ -60,7 +60,7 @@ extension MemoryStore {
     @discardableResult
     package func remove(_ hash: KeyHash, _ key: UnsafeRawBufferPointer) -> Int {
         while let object = peek(hash, key) {
-            if remove(object, isGone: { _ in true }) { return object.count }
+            if exchange(object, for: nil) { return object.count }
         }
         return 0
     }
@@ -69,15 +69,14 @@ extension MemoryStore {
     @discardableResult
     package func remove(_ response: StoredResponse) -> Bool {
         while let object = entry(response.key.hash), object.holds(response) {
-            if remove(object, isGone: { $0 === response }) { return true }
+            if exchange(object, for: object.without(response)) { return true }
         }
         return false
     }
 
-    /// Removes some variants of an object. False: another has taken its place meanwhile.
-    func remove(_ object: StoredObject, isGone: (StoredResponse) -> Bool) -> Bool {
+    /// Leaves of an object's variants what `rest` has; nil: nothing. False: another has taken its place meanwhile.
+    func exchange(_ object: StoredObject, for rest: StoredObject?) -> Bool {
         let zone = object.room
-        let rest = object.without(isGone)
         let isDone = zone.queues.withLock { queues -> Bool in
             guard entry(object.key.hash) === object else { return false }
             if let rest {
@@ -207,11 +206,5 @@ extension MemoryStore {
         // Two inserts at once may write in either order: a minute makes no difference.
         minute.store(now, ordering: .relaxed)
         return now
-    }
-}
-
-extension StoredObject {
-    func holds(_ response: StoredResponse) -> Bool {
-        newest === response || older.contains { $0 === response }
     }
 }

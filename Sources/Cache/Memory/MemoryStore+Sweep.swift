@@ -35,6 +35,8 @@ extension MemoryStore {
                     queues.small.collect(into: &lows)
                     queues.main.collect(into: &lows)
                 }
+                // Now in order of their shards.
+                lows.sort()
                 sweep(lows, tag, verdict, &count)
             } else {
                 for index in 0..<shardCount {
@@ -57,33 +59,61 @@ extension MemoryStore {
         _ lows: [UInt64], _ tag: ZoneTag?, _ verdict: (StoredResponse) -> SweepVerdict, _ count: inout SweepCount
     ) {
         var found: [StoredObject] = []
-        for low in lows {
-            withShard(low) { $0.objects(low: low, into: &found) }
+        var start = 0
+        while start < lows.count {
+            let shard = shardIndex(lows[start])
+            var end = start &+ 1
+            while end < lows.count, end &- start < Limits.cacheSweepBatch, shardIndex(lows[end]) == shard { end &+= 1 }
+            gather(lows[start..<end], into: &found)
             for object in found where tag == nil || object.zone == tag { judge(object, verdict, &count) }
             found.removeAll(keepingCapacity: true)
+            start = end
         }
+    }
+
+    /// The objects of some hashes that lie in one shard.
+    ///
+    /// Objects lie anywhere in memory, and each is waited for when it is first touched. So a batch of them is looked at
+    /// before the first is retained: the processor fetches those at once, while it does one retain after the other.
+    private func gather(_ lows: ArraySlice<UInt64>, into found: inout [StoredObject]) {
+        guard let first = lows.first else { return }
+        var births: UInt64 = 0
+        withShard(first) { shard in
+            for low in lows { births &+= shard.touch(low) }
+            for low in lows { shard.objects(low: low, into: &found) }
+        }
+        withExtendedLifetime(births) {}
     }
 
     private func judge(
         _ object: StoredObject, _ verdict: (StoredResponse) -> SweepVerdict, _ count: inout SweepCount
     ) {
-        var doomed: [StoredResponse] = []
-        for index in 0..<object.count {
-            let response = object[index]
-            count.examined &+= 1
-            switch verdict(response) {
-            case .keep: break
-            case .remove: doomed.append(response)
-            case .markStale:
-                if !response.isSoftPurged.exchange(true, ordering: .relaxed) { count.marked &+= 1 }
-            }
-        }
-        if doomed.isEmpty { return }
-        if doomed.count == object.count, remove(object, isGone: { _ in true }) {
-            count.removed &+= doomed.count
+        count.examined &+= object.count
+        if object.older.isEmpty {
+            // Nearly all are so, and need no list.
+            guard isDoomed(object.newest, verdict, &count) else { return }
+            if exchange(object, for: nil) { count.removed &+= 1 } else { remove([object.newest], &count) }
             return
         }
-        // Some of them, or another object has taken its place meanwhile, perhaps with the same responses.
+        var doomed: [StoredResponse] = []
+        for index in 0..<object.count where isDoomed(object[index], verdict, &count) { doomed.append(object[index]) }
+        remove(doomed, &count)
+    }
+
+    private func isDoomed(
+        _ response: StoredResponse, _ verdict: (StoredResponse) -> SweepVerdict, _ count: inout SweepCount
+    ) -> Bool {
+        switch verdict(response) {
+        case .keep: return false
+        case .remove: return true
+        case .markStale:
+            if !response.isSoftPurged.exchange(true, ordering: .relaxed) { count.marked &+= 1 }
+            return false
+        }
+    }
+
+    /// One by one: another object may have taken the place of theirs meanwhile, with the same responses or without.
+    private func remove(_ doomed: [StoredResponse], _ count: inout SweepCount) {
         for response in doomed where remove(response) { count.removed &+= 1 }
     }
 

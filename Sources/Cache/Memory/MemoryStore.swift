@@ -35,7 +35,13 @@ package final class MemoryStore: Sendable {
 
     private let zones = Mutex<[ZoneTag: MemoryZone]>([:])
     let ranking = Mutex(ZoneRanking())
-    private let hook = Mutex<(@Sendable (StoredObject, Bool) -> Void)?>(nil)
+    private let hook = Mutex(Hook())
+
+    /// A closure read out of a `Mutex` by itself is stored back wrapped once more each time: each call would be slower than
+    /// the last. In a structure it is not.
+    private struct Hook {
+        var call: (@Sendable (StoredObject, Bool) -> Void)?
+    }
 
     /// - Parameter bytesMax: the most bytes it takes, all told.
     package init(bytesMax: Int) {
@@ -70,10 +76,10 @@ package final class MemoryStore: Sendable {
     /// Called with each object that was evicted for want of space, and whether it had been looked up often enough to be
     /// worth keeping elsewhere; on the inserting thread, no lock held. Not for what was purged, replaced or removed.
     package func onEviction(_ hook: @escaping @Sendable (_ object: StoredObject, _ wasHot: Bool) -> Void) {
-        self.hook.withLock { $0 = hook }
+        self.hook.withLock { $0.call = hook }
     }
 
-    var evictionHook: (@Sendable (StoredObject, Bool) -> Void)? { hook.withLock { $0 } }
+    var evictionHook: (@Sendable (StoredObject, Bool) -> Void)? { hook.withLock { $0.call } }
 
     // MARK: Looking up
 
@@ -108,13 +114,16 @@ package final class MemoryStore: Sendable {
 
     @inline(__always)
     private func shard(_ low: UInt64) -> UnsafeMutablePointer<MemoryShard> {
-        shards + Int(truncatingIfNeeded: low &>> shardShift)
+        shards + shardIndex(low)
     }
+
+    @inline(__always)
+    func shardIndex(_ low: UInt64) -> Int { Int(truncatingIfNeeded: low &>> shardShift) }
 
     /// Runs `body` under the lock of the hash's shard.
     @inline(__always)
     func withShard<Result>(_ low: UInt64, _ body: (inout MemoryShard) -> Result) -> Result {
-        withShard(at: Int(truncatingIfNeeded: low &>> shardShift), body)
+        withShard(at: shardIndex(low), body)
     }
 
     @inline(__always)

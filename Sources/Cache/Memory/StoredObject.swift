@@ -76,12 +76,14 @@ package final class StoredObject: Sendable {
         return StoredObject(newest: response, older: kept, room: room)
     }
 
-    /// The object without the variants that `isGone` names; nil if none is left, itself if all are.
-    func without(_ isGone: (StoredResponse) -> Bool) -> StoredObject? {
-        var kept: [StoredResponse] = []
-        for index in 0..<count where !isGone(self[index]) { kept.append(self[index]) }
-        if kept.count == count { return self }
+    /// The object without one of its variants; nil if none is left.
+    func without(_ response: StoredResponse) -> StoredObject? {
+        let kept = (0..<count).map { self[$0] }.filter { $0 !== response }
         guard let first = kept.first else { return nil }
         return StoredObject(newest: first, older: Array(kept.dropFirst()), room: room)
+    }
+
+    func holds(_ response: StoredResponse) -> Bool {
+        newest === response || older.contains { $0 === response }
     }
 }

@@ -19,6 +19,8 @@ package final class ZonePurges: Sendable {
     package let tag: ZoneTag
     private let counter: PurgeCounter
     private let latestSequence: Atomic<UInt64>
+    /// The sequence up to which purges are forgotten, because everything older was swept.
+    private let settledSequence = Atomic<UInt64>(0)
     private let state = Mutex(State())
 
     private struct State {
@@ -101,6 +103,8 @@ package final class ZonePurges: Sendable {
         state.withLock { state in
             let mark = state.marks.mark(keyBytes: keyBytes, urlHash: urlHash, tags: tags)
             let latest = latestSequence.load(ordering: .relaxed)
+            // No sweep has met it, so nobody knows: it was on its way from one place to another. A cache may forget.
+            if checked < settledSequence.load(ordering: .relaxed) { return (.purged, latest) }
             if mark.hard > checked { return (.purged, latest) }
             return (mark.soft > checked ? .softPurged : .clean, latest)
         }
@@ -133,12 +137,22 @@ package final class ZonePurges: Sendable {
 
     // MARK: Settling
 
+    /// The sequence up to which purges are forgotten. What is found by an index that was swept since is clean up to it:
+    /// see `noteClean`.
+    package var settled: UInt64 { settledSequence.load(ordering: .relaxed) }
+
+    /// A sweep has met a response and let it be, or it came out of an index that was swept: it is known to be clean.
+    package static func noteClean(_ response: StoredResponse, upTo sequence: UInt64) {
+        _ = response.purgeChecked.max(sequence, ordering: .releasing)
+    }
+
     /// Forgets the purges up to a sequence: everything older was swept after the last older fill had ended.
     /// - Returns: false, having done nothing, while an older fill is under way.
     package func settle(upTo sequence: UInt64) -> Bool {
         state.withLock { state in
             guard !state.fills.keys.contains(where: { $0 < sequence }) else { return false }
             state.marks.drop(upTo: sequence)
+            _ = settledSequence.max(sequence, ordering: .relaxed)
             return true
         }
     }

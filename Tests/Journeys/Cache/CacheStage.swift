@@ -39,7 +39,13 @@ final class CacheStage: Sendable {
             top: (store.isEmpty ? "" : "cache: \(store)\n") + top, https: https)
     }
 
-    init(on stage: Stage, zones: [(name: String, settings: [String])], top: String = "", https: Bool = false) throws {
+    /// - Parameters:
+    ///   - zones: each with its further keys, one line each.
+    ///   - data: the data directory, which no other edge on this stage may use.
+    init(
+        on stage: Stage, zones: [(name: String, settings: [String])], top: String = "", data: String = "./var",
+        https: Bool = false
+    ) throws {
         let resources = Shared<[String: Resource]>([:])
         let origin = try stage.origin(isRecording: false) { connection in
             while true {
@@ -57,7 +63,9 @@ final class CacheStage: Sendable {
         self.stage = stage
         self.origin = origin
         self.resources = resources
-        edge = try stage.edge(EdgeConfiguration(zones: text, top: top, hasHTTPS: https))
+        var configuration = try EdgeConfiguration(zones: text, top: top, hasHTTPS: https)
+        configuration.data = data
+        edge = try stage.edge(configuration)
     }
 
     func add(_ resource: Resource) { resources.withLock { $0[resource.mark] = resource } }

@@ -317,7 +317,8 @@ struct CoalescingJourneys {
                 return try connection.send("HTTP/1.1 200 OK\r\nContent-Length: 26\r\nETag: \"one\"\r\n\r\n")
             }
             try connection.send(
-                "HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nETag: \"one\"\r\nContent-Length: 26\r\n\r\nabcdefghijklm"
+                "HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nETag: \"one\"\r\n"
+                    + "Content-Length: 26\r\n\r\nabcdefghijklm"
             )
             if number == 1 { release.pass() }
             try connection.send("nopqrstuvwxyz")

@@ -123,7 +123,8 @@ struct LargeObjectJourneys {
             playing: { connection, request, number in
                 if request.has("If-None-Match") {
                     return try connection.send(
-                        "HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=600\r\nETag: \"a\"\r\nX-N: \(number)\r\n\r\n"
+                        "HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=600\r\nETag: \"a\"\r\n"
+                            + "X-N: \(number)\r\n\r\n"
                     )
                 }
                 try connection.send(

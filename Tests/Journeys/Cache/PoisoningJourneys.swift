@@ -107,8 +107,8 @@ struct PoisoningJourneys {
         let port = page.stage.edge.httpPort
         let client = try page.stage.edge.client()
         try client.send(
-            "GET https://example.test:\(port)\(page.path) HTTP/1.1\r\nHost: example.test:\(port)\r\nConnection: close\r\n\r\n"
-        )
+            "GET https://example.test:\(port)\(page.path) HTTP/1.1\r\n"
+                + "Host: example.test:\(port)\r\nConnection: close\r\n\r\n")
         let odd = try client.readAnswer()
         let plain = try page.get()
         #expect((400..<500).contains(odd.status) || !plain.cache.isHit || odd.text == plain.text, "\(odd)\n\(plain)")

@@ -35,7 +35,8 @@ struct ShapeJourneys {
         try page.get().expectHit("v1")
         let client = try page.stage.edge.client()
         let kept =
-            "GET \(page.path) HTTP/1.0\r\nHost: \(page.host):\(page.stage.edge.httpPort)\r\nConnection: keep-alive\r\n\r\n"
+            "GET \(page.path) HTTP/1.0\r\nHost: \(page.host):\(page.stage.edge.httpPort)\r\n"
+            + "Connection: keep-alive\r\n\r\n"
         for _ in 1...2 {
             try client.send(kept)
             let answer = try client.readAnswer()
