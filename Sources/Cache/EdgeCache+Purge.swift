@@ -43,17 +43,23 @@ extension EdgeCache {
         fills.invalidate { fill in
             fill.zone == zone.tag && scopes.contains { $0.mayCover(fill) }
         }
+        guard let last = records.last?.sequence else { return count }
+        zone.purges.sweepBegan(last)
         // Before anything is swept: what such a fetch, load or write brings may come behind the sweep.
-        let needsSecondSweep = zone.purges.hasFills(olderThan: records.last?.sequence ?? 0)
+        let needsSecondSweep = zone.purges.hasFills(olderThan: last)
         await journal(records)
-        count.memory = countMemory(scopes, in: zone, &count.both)
         if let disk {
             for record in records { count.disk += await sweep(disk, record) }
         }
+        // Behind the disk: by now it is known of each whether the disk had it.
+        count.memory = countMemory(scopes, in: zone, &count.both)
         let reclaim = Task.detached { [self] in
-            sweepMemory(records, in: zone)
-            if !needsSecondSweep, settle(records, in: zone) { return }
-            Task.detached { await self.settleLater(records, in: zone) }
+            sweepMemory(of: zone)
+            if needsSecondSweep {
+                Task.detached { await self.sweepAgain(records, in: zone) }
+            } else {
+                settle(last, in: zone)
+            }
         }
         reclaiming.withLock { $0 = reclaim }
         return count
@@ -70,17 +76,9 @@ extension EdgeCache {
         return found
     }
 
-    /// Removes or marks what the records are about, and notes of everything else that it is clean.
-    private func sweepMemory(_ records: [PurgeRecord], in zone: CacheZone) {
-        guard let last = records.last else { return }
-        _ = memory.sweep(zone: zone.tag) { response in
-            guard records.contains(where: { response.birth < $0.sequence && $0.scope.covers(response) }) else {
-                // A purge that came meanwhile has a higher sequence.
-                ZonePurges.noteClean(response, upTo: min(last.sequence, zone.purges.latest))
-                return .keep
-            }
-            return last.isSoft ? .markStale : .remove
-        }
+    /// Removes or marks what the ledger says was purged, and notes of everything else that it is clean.
+    private func sweepMemory(of zone: CacheZone) {
+        _ = memory.sweep(zone: zone.tag) { zone.purges.verdict(for: $0) == .purged ? .remove : .keep }
     }
 
     // MARK: The disk
@@ -109,25 +107,22 @@ extension EdgeCache {
 
     // MARK: Afterwards
 
-    /// Forgets the records, unless something older is still on its way.
-    private func settle(_ records: [PurgeRecord], in zone: CacheZone) -> Bool {
-        guard let last = records.last?.sequence, zone.purges.settle(upTo: last) else { return false }
-        disk?.settlePurges(zone: zone.tag, upTo: last)
-        return true
+    private func settle(_ sequence: UInt64, in zone: CacheZone) {
+        disk?.settlePurges(zone: zone.tag, upTo: zone.purges.sweepEnded(sequence))
     }
 
     /// Waits until nothing older is on its way, and sweeps what that has brought.
-    private func settleLater(_ records: [PurgeRecord], in zone: CacheZone) async {
+    private func sweepAgain(_ records: [PurgeRecord], in zone: CacheZone) async {
         guard let last = records.last?.sequence else { return }
         for _ in 0..<Limits.cacheSettleAttemptsMax {
             try? await Task.sleep(for: .milliseconds(Limits.cacheSettleMilliseconds))
-            guard !zone.purges.hasFills(olderThan: last) else { continue }
-            sweepMemory(records, in: zone)
-            if let disk {
-                for record in records { _ = await sweep(disk, record) }
-            }
-            if settle(records, in: zone) { return }
+            if !zone.purges.hasFills(olderThan: last) { break }
         }
+        sweepMemory(of: zone)
+        if let disk {
+            for record in records { _ = await sweep(disk, record) }
+        }
+        settle(last, in: zone)
     }
 }
 

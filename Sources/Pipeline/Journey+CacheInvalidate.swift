@@ -9,11 +9,6 @@ extension Journey {
     func invalidate(in cache: CacheZone, _ bytes: ByteBuffer) {
         guard Invalidation.applies(request.method, status: answer.head.status), let key = visit.key else { return }
         cache.invalidate(key)
-        // What this response itself brings is newer than what it makes untrue.
-        if visit.birth != nil {
-            endBirth()
-            visit.birth = cache.purges.fillBegan()
-        }
         for field in [KnownField.location, .contentLocation] where answer.head.has(field) {
             let target = requestBytes.withBytes { requestSpan in
                 bytes.withBytes { span in
@@ -28,6 +23,11 @@ extension Journey {
             if let other = cache.recipe.key(forURL: ownOrigin + (path.hasPrefix("/") ? path : "/" + path)) {
                 cache.invalidate(other)
             }
+        }
+        // What this response itself brings is newer than what it makes untrue.
+        if visit.birth != nil {
+            endBirth()
+            visit.birth = cache.purges.fillBegan()
         }
         loop.metrics.add(.cacheInvalidations)
     }

@@ -10,12 +10,43 @@ extension Journey {
     /// Answers the client. The report is in `visit`.
     func serve(_ stored: StoredResponse, now: Int64) {
         guard let client else { return }
-        if case .file = stored.body { visit.reading = stored }
+        if case .file(let body) = stored.body, !isOpen(body, of: stored) { return }
         // Status codes other than 200 have no conditions and no ranges (RFC 9110, section 13.2.1).
         if stored.facts.status == 200 || stored.facts.flags.contains(.isPartial), hasConditions {
             return serveConditionally(stored, client, now: now)
         }
         serveWhole(stored, client, now: now)
+    }
+
+    /// Whether the file of a body can be read to its end, whatever becomes of it in the meantime: asked before the head
+    /// leaves. False: it is being opened, and then served, or is gone, and then looked up anew.
+    private func isOpen(_ body: FileBody, of stored: StoredResponse) -> Bool {
+        visit.reading = stored
+        if visit.fileReader?.body === body { return true }
+        if let reader = body.reader() {
+            visit.fileReader = reader
+            return true
+        }
+        let bound = NIOLoopBound((self, visit.serial), eventLoop: loop.eventLoop)
+        body.open(on: loop.eventLoop) { reader in
+            let (journey, serial) = bound.value
+            guard journey.visit.serial == serial, journey.client != nil else { return }
+            guard let reader else { return journey.lookUpAgain(without: stored) }
+            journey.visit.fileReader = reader
+            journey.serve(stored, now: WallClock.milliseconds())
+        }
+        return false
+    }
+
+    /// What was found cannot be read any more: that makes it a miss.
+    private func lookUpAgain(without stored: StoredResponse) {
+        guard let cache = zone?.cache, visit.rounds < Self.roundsMax else { return fail(.internalError) }
+        _ = cache.store.memory.remove(stored)
+        _ = cache.store.disk?.remove(stored)
+        visit.rounds += 1
+        visit.reading = nil
+        forgetLookup()
+        run(from: .cache)
     }
 
     private var hasConditions: Bool {

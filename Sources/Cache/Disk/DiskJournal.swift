@@ -99,8 +99,8 @@ final class DiskJournal: Sendable {
         }
     }
 
-    /// - Parameter completion: Told, on the keeper's thread, whether the purge outlives a power cut. False: it could not be
-    ///   written, but is tried again.
+    /// - Parameter completion: Told, on the keeper's thread, whether the purge outlives a power cut. False: it could
+    ///   not be written, but is tried again.
     func purge(_ purge: PurgeRecord, _ completion: @escaping @Sendable (Bool) -> Void) {
         let isQueued = record(.purge, completion) { DiskPurge.append(purge, to: &$0) }
         if !isQueued { completion(false) }

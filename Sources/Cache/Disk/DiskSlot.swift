@@ -5,7 +5,8 @@
 //     36 unit  40 offset  44 length  48 birth  52 tags (three words)
 //
 // Hashes are cut to 32 bits where a false match does no more than forget an object. Up to three tags stand as they
-// are; more are a Bloom filter of 96 bits, and a purge by tag asks the record itself about what the filter lets through.
+// are; more are a Bloom filter of 96 bits, and a purge by tag asks the record itself about what the filter lets
+// through.
 
 /// One entry of the index.
 struct DiskSlot: Equatable, Sendable {

@@ -39,8 +39,8 @@ extension DiskStore {
         }
     }
 
-    /// More happened than the journal could be told. What is on the disk is worse than nothing: it may have objects that
-    /// were removed.
+    /// More happened than the journal could be told. What is on the disk is worse than nothing: it may have objects
+    /// that were removed.
     private func loseIndex(_ keeping: inout DiskKeeping) {
         keeping.mustCheckpoint = true
         log.warning("The cache cannot write its journal: without a checkpoint the disk's content is lost at a restart")

@@ -7,7 +7,8 @@ package import NIOCore
 import Synchronization
 
 extension DiskStore {
-    /// What there is under a key, newest first. Touches memory alone. Another key may have the same hash: loading tells.
+    /// What there is under a key, newest first. Touches memory alone. Another key may have the same hash: loading
+    /// tells.
     package func candidates(_ hash: KeyHash) -> [DiskEntry] {
         guard !isClosed.load(ordering: .relaxed) else { return [] }
         var slots = index.variants(hash)
@@ -122,7 +123,8 @@ extension DiskStore {
     private func loadLarge(_ slot: DiskSlot, _ key: [UInt8]) -> StoredResponse? {
         let known = files.body(slot.unit)
         guard let file = known.map({ $0.openFile() }) ?? files.open(slot.unit) else {
-            // Evicted since. If the file is missing although it was not, the object is; too few descriptors are no reason.
+            // Evicted since. If the file is missing although it was not, the object is; too few descriptors are no
+            // reason.
             if errno == ENOENT, space.unit(slot.unit) != nil { discard(slot) }
             return nil
         }

@@ -7,9 +7,9 @@
 //        them out;
 //
 // as far as the budget goes. Half of every segment that goes is added to it, so that in the long run each byte that
-// objects are given costs at most one written for those spared, while a segment full of what is used may still be spared
-// whole. A zone above its share is spared nothing. A large object that is used is moved to the end of the queue instead. This is S3-FIFO's main queue on
-// a log; its small queue is the memory in front.
+// objects are given costs at most one written for those spared, while a segment full of what is used may still be
+// spared whole. A zone above its share is spared nothing. A large object that is used is moved to the end of the
+// queue instead. This is S3-FIFO's main queue on a log; its small queue is the memory in front.
 
 import Glibc
 import Limits

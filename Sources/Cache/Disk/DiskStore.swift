@@ -4,15 +4,15 @@
 //     large objects   a file each (N.big), written while they come in
 //     the index       in memory, 65 bytes an object; on the disk a checkpoint and a journal (DiskRecovery.swift)
 //
-// Threads. No call from an event loop waits for a device. Look-ups and removals touch the index alone, under the lock of
-// one of its shards. Loads and reads for streams run on the readers' threads; everything that writes objects or frees
-// space runs on the writer's one thread, in order; journal, checkpoints and sweeps on the keeper's.
+// Threads. No call from an event loop waits for a device. Look-ups and removals touch the index alone, under the lock
+// of one of its shards. Loads and reads for streams run on the readers' threads; everything that writes objects or
+// frees space runs on the writer's one thread, in order; journal, checkpoints and sweeps on the keeper's.
 //
 // What a crash costs. Nothing is flushed for the sake of objects: each record and each block of a body has a checksum,
 // and what does not fit was never there. Purges are flushed (DiskFloor.swift).
 //
 // Space. The oldest file goes first. Of a segment that is to go, objects that were used since are written once more, as
-// in a clock, and so are those of zones that have little, up to half of its bytes (DiskStore+Reclaim.swift).
+// in a clock, and so are those of zones that have little, as far as a budget goes (DiskStore+Reclaim.swift).
 
 import Glibc
 import Limits

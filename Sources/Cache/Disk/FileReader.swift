@@ -27,8 +27,8 @@ package final class FileReader: Sendable {
 
     /// The range for sendfile, if it was verified and is in memory now, so that nobody waits for the device.
     ///
-    /// That its pages are still those that were verified is as good as certain: this process reads a file only in blocks
-    /// that it verifies, and with readahead off.
+    /// That its pages are still those that were verified is as good as certain: this process reads a file only in
+    /// blocks that it verifies, and with readahead off.
     package func region(_ range: Range<UInt64>) -> FileRegion? {
         guard isReady(range), let start = Int(exactly: DiskFiles.bodyStart &+ range.lowerBound) else { return nil }
         return FileRegion(fileHandle: handle, readerIndex: start, endIndex: start + range.count)

@@ -27,6 +27,10 @@ package final class ZonePurges: Sendable {
         var marks = PurgeMarks()
         /// How many fills of each birth are under way.
         var fills: [UInt64: Int] = [:]
+        /// Purges that are being swept.
+        var sweeps: Set<UInt64> = []
+        /// The highest of those whose sweeps have ended.
+        var swept: UInt64 = 0
     }
 
     init(tag: ZoneTag, counter: PurgeCounter, past: [PurgeRecord]) {
@@ -141,16 +145,34 @@ package final class ZonePurges: Sendable {
     /// see `noteClean`.
     package var settled: UInt64 { settledSequence.load(ordering: .relaxed) }
 
-    /// A sweep has met a response and let it be, or it came out of an index that was swept: it is known to be clean.
+    /// A response came out of an index that was swept: it is known to be clean.
     package static func noteClean(_ response: StoredResponse, upTo sequence: UInt64) {
         _ = response.purgeChecked.max(sequence, ordering: .releasing)
     }
 
+    /// A sweep for the purge with this sequence begins: nothing up to it is forgotten before it has ended.
+    package func sweepBegan(_ sequence: UInt64) {
+        state.withLock { _ = $0.sweeps.insert(sequence) }
+    }
+
+    /// It has ended, and no fill is under way that is older. Forgets what no other sweep needs.
+    /// - Returns: up to where everything is forgotten now.
+    package func sweepEnded(_ sequence: UInt64) -> UInt64 {
+        let target = state.withLock { state -> UInt64 in
+            state.sweeps.remove(sequence)
+            state.swept = max(state.swept, sequence)
+            return state.sweeps.min().map { min($0 &- 1, state.swept) } ?? state.swept
+        }
+        return settle(upTo: target) ? target : settled
+    }
+
     /// Forgets the purges up to a sequence: everything older was swept after the last older fill had ended.
-    /// - Returns: false, having done nothing, while an older fill is under way.
+    /// - Returns: false, having done nothing, while an older fill or sweep is under way.
     package func settle(upTo sequence: UInt64) -> Bool {
         state.withLock { state in
-            guard !state.fills.keys.contains(where: { $0 < sequence }) else { return false }
+            guard !state.fills.keys.contains(where: { $0 < sequence }),
+                !state.sweeps.contains(where: { $0 <= sequence })
+            else { return false }
             state.marks.drop(upTo: sequence)
             _ = settledSequence.max(sequence, ordering: .relaxed)
             return true
