@@ -120,7 +120,7 @@ package enum KnownField: UInt8, Sendable, CaseIterable {
     }
 
     /// Whether it has a bit in a set of seen fields.
-    @inlinable var isTracked: Bool { rawValue < 64 }
+    @inlinable package var isTracked: Bool { rawValue < 64 }
 
     /// This field's bit in a set of seen fields; 0 for one that has none.
     @inlinable var bit: UInt64 { isTracked ? 1 &<< UInt64(rawValue) : 0 }

@@ -9,7 +9,7 @@ extension DiskStore {
     /// A tenth of it is still empty: what is written drives nothing out.
     package var hasRoom: Bool { space.room > Int64(clamping: space.bytesMax / 10) }
 
-    /// The key that the store at a path hashes with, also while another process has the store: nil if there is none yet.
+    /// The key that the store at a path hashes with, also while another process has it; nil if there is none yet.
     package static func secret(at path: String) -> KeySecret? {
         DiskIdentity.read(DiskDirectory(path: path, writeCall: { pwrite($0, $1, $2, $3) }))?.secret
     }
