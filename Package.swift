@@ -67,6 +67,8 @@ let package = Package(
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ]
         ),
+        // The memory store's hit ratios beside other policies': docs/hit-ratio.md.
+        .executableTarget(name: "CacheSimulation", dependencies: ["Cache", nioCore], path: "Benchmarks/hit-ratio"),
         // Beside it.
         .target(
             name: "Certificates",

@@ -2,7 +2,6 @@
 // tables, while the store pays for its own: what is drawn is to the store's disadvantage, if anything.
 
 import Cache
-import Limits
 import NIOCore
 
 /// A cache that is asked for an object and takes it in if it has not got it.

@@ -5,8 +5,11 @@ import Synchronization
 package struct PurgeCount: Sendable {
     package var memory = 0
     package var disk = 0
-    /// Of those in memory, the ones that are on the disk too.
+    /// Of those in memory, the ones that are on the disk too, or on their way to it.
     package var both = 0
+
+    /// Each once. Approximate while other purges, or requests that meet what was purged, remove the same objects.
+    package var objects: Int { memory + max(0, disk - both) }
 
     package init() {}
 
@@ -48,11 +51,11 @@ extension EdgeCache {
         // Before anything is swept: what such a fetch, load or write brings may come behind the sweep.
         let needsSecondSweep = zone.purges.hasFills(olderThan: last)
         await journal(records)
+        // Before the disk is swept: what it has, or is about to have, of these is not counted twice.
+        count.memory = countMemory(scopes, in: zone, &count.both)
         if let disk {
             for record in records { count.disk += await sweep(disk, record) }
         }
-        // Behind the disk: by now it is known of each whether the disk had it.
-        count.memory = countMemory(scopes, in: zone, &count.both)
         let reclaim = Task.detached { [self] in
             sweepMemory(of: zone)
             if needsSecondSweep {
@@ -70,7 +73,7 @@ extension EdgeCache {
         _ = memory.sweep(zone: zone.tag) { response in
             guard scopes.contains(where: { $0.covers(response) }) else { return .keep }
             found += 1
-            if response.diskState.load(ordering: .relaxed) == 2 { both += 1 }
+            if response.diskState.load(ordering: .relaxed) != 0 { both += 1 }
             return .keep
         }
         return found

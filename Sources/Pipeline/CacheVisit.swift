@@ -53,6 +53,7 @@ struct CacheVisit {
     var fill: Fill?
     var head: FillHead?
     var writer: LargeWriter?
+    var outcome: LargeOutcome?
     /// Body bytes received, and those of them that no store counts yet.
     var filled: UInt64 = 0
     var held = 0
@@ -82,7 +83,8 @@ struct CacheVisit {
     mutating func reset() {
         serial &+= 1
         report = nil
-        guard role != .none || key != nil || stored != nil || plan.isActive || fill != nil || reading != nil || isBusy else {
+        guard role != .none || key != nil || stored != nil || plan.isActive || fill != nil || reading != nil || isBusy
+        else {
             isResponsePaused = false
             return
         }

@@ -200,11 +200,17 @@ extension Journey {
     private func beginWriter(_ cache: CacheZone, _ length: UInt64?) -> LargeWriter? {
         let bound = NIOLoopBound((self, visit.serial), eventLoop: loop.eventLoop)
         let eventLoop = loop.eventLoop
+        let outcome = LargeOutcome()
+        visit.outcome = outcome
         return cache.store.disk?.beginLarge(zone: cache.tag, expectedBytes: length) { progress in
-            guard case .written = progress else { return }
-            eventLoop.execute {
-                let (journey, serial) = bound.value
-                if journey.visit.serial == serial { journey.resumeOriginIfRoom() }
+            switch progress {
+            case .written:
+                eventLoop.execute {
+                    let (journey, serial) = bound.value
+                    if journey.visit.serial == serial { journey.resumeOriginIfRoom() }
+                }
+            case .committed: outcome.end(isCommitted: true)
+            case .failed: outcome.end(isCommitted: false)
             }
         }
     }
@@ -277,41 +283,70 @@ extension Journey {
         }
         let isStoring = fill.isStoring
         let pieces = fill.complete(trailers: trailers)
-        if isStoring { store(pieces, trailers, fill, cache) }
+        var isFound = true
+        if isStoring {
+            if let writer = visit.writer {
+                isFound = !commit(writer, trailers, fill, cache)
+            } else {
+                store(pieces, trailers, fill, cache)
+            }
+        }
         let isOrphan = client == nil
-        letGoOfFill(fill, cache)
+        letGoOfFill(fill, cache, staysInTable: !isFound)
         fill.publish(on: loop.eventLoop)
         if isOrphan { endOrphan() }
+        return true
+    }
+
+    /// The last of it goes to the disk. Until that is done, who asks for it reads the fill. False: it is not to be kept.
+    private func commit(_ writer: LargeWriter, _ trailers: ByteBuffer?, _ fill: Fill, _ cache: CacheZone) -> Bool {
+        guard let filling = visit.head?.response, let outcome = visit.outcome else { return false }
+        let response = completed(filling, length: visit.filled, body: .file(writer.body))
+        // The fill holds the writer while anybody reads; then what came is given up.
+        guard cache.purges.verdict(for: response) != .purged else { return false }
+        let birth = visit.birth
+        visit.birth = nil
+        outcome.whenEnded { isCommitted in
+            if isCommitted, cache.purges.verdict(for: response) != .purged {
+                _ = cache.store.memory.insert(response, zoneBytesMax: cache.memoryBytesMax)
+            }
+            cache.store.fills.remove(fill)
+            if let birth { cache.purges.fillEnded(birth) }
+        }
+        writer.commit(response, trailers: trailers)
+        loop.metrics.add(.cacheFillsStored)
         return true
     }
 
     private func store(
         _ pieces: ContiguousArray<ByteBuffer>?, _ trailers: ByteBuffer?, _ fill: Fill, _ cache: CacheZone
     ) {
-        guard let filling = visit.head?.response else { return }
-        let length = visit.filled
-        var facts = filling.facts
-        facts.representationBytes = length
-        var body = StoredBody.inline
-        var inline: [ByteBuffer] = []
-        if let writer = visit.writer {
-            body = .file(writer.body)
-        } else if let pieces {
-            if length <= UInt64(Limits.cacheInlineBodyBytesMax), trailers == nil {
-                inline = Array(pieces)
+        guard let filling = visit.head?.response, let pieces else { return }
+        let isInline = visit.filled <= UInt64(Limits.cacheInlineBodyBytesMax) && trailers == nil
+        let response =
+            if isInline {
+                completed(filling, length: visit.filled, body: .inline, inline: Array(pieces))
             } else {
-                body = .blocks(BlockBody(blocks: BlockBody.arranged(pieces), trailers: trailers))
+                completed(
+                    filling, length: visit.filled,
+                    body: .blocks(BlockBody(blocks: BlockBody.arranged(pieces), trailers: trailers)))
             }
-        }
-        let head = filling.head.completed(contentLength: length, body: inline)
-        let response = StoredResponse(
-            key: filling.key, zone: filling.zone, facts: facts, head: head, body: body, vary: filling.vary,
-            tags: filling.tags, birth: filling.birth)
-        guard cache.purges.verdict(for: response) != .purged else { return visit.writer?.abandon() ?? () }
-        visit.writer?.commit(response, trailers: trailers)
+        guard cache.purges.verdict(for: response) != .purged else { return }
         if cache.store.memory.insert(response, zoneBytesMax: cache.memoryBytesMax) {
             loop.metrics.add(.cacheFillsStored)
         }
+    }
+
+    /// The response as it is stored, its length known.
+    private func completed(
+        _ filling: StoredResponse, length: UInt64, body: StoredBody, inline: [ByteBuffer] = []
+    ) -> StoredResponse {
+        var facts = filling.facts
+        facts.representationBytes = length
+        return StoredResponse(
+            key: filling.key, zone: filling.zone, facts: facts,
+            head: filling.head.completed(contentLength: length, body: inline), body: body, vary: filling.vary,
+            tags: filling.tags, birth: filling.birth)
     }
 
     // MARK: Its end
@@ -325,9 +360,10 @@ extension Journey {
         fill.publish(on: loop.eventLoop)
     }
 
-    private func letGoOfFill(_ fill: Fill, _ cache: CacheZone) {
+    /// - Parameter staysInTable: others may still join it, and whoever stores it takes it out.
+    private func letGoOfFill(_ fill: Fill, _ cache: CacheZone, staysInTable: Bool = false) {
         letGoOfHeld(cache)
-        cache.store.fills.remove(fill)
+        if !staysInTable { cache.store.fills.remove(fill) }
         visit.fill = visit.outlet == nil ? nil : fill
         visit.head = nil
         visit.writer = nil

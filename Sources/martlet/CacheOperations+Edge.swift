@@ -104,7 +104,7 @@ private struct CacheOffice: Sendable {
         for (zone, scopes) in scopes {
             count += await cache.purge(scopes, in: zone, isSoft: purge.isSoft, isDryRun: purge.isDryRun)
         }
-        let objects = count.memory + count.disk - count.both
+        let objects = count.objects
         if !purge.isDryRun {
             metrics.add(.cachePurges)
             metrics.add(.cachePurgedObjects, UInt64(max(0, objects)))

@@ -6,15 +6,19 @@ import Testing
 
 @Suite("Memory store: its parts")
 struct MemoryPartsTests {
-    @Test("A slot is 32 bytes, a shard a whole number of cache lines")
+    @Test("Two slots fill a cache line, and a shard's lock and table fit one")
     func layout() {
         #expect(MemoryLayout<MemorySlot>.stride == 32)
-        #expect(MemoryLayout<MemoryShard>.stride == 64)
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: MemoryShard.stride, alignment: MemoryShard.stride)
+        defer { memory.deallocate() }
+        let offset = UnsafeMutableRawPointer(MemoryShard(memory, at: 0).table) - memory
+        #expect(offset >= MemoryLayout<ShardLock>.size)
+        #expect(offset + MemoryLayout<MemoryTable>.size <= MemoryShard.stride)
     }
 
     @Test("A shard's table agrees with a dictionary through additions and removals", arguments: 1...6)
-    func shard(seed: UInt64) {
-        var shard = MemoryShard()
+    func table(seed: UInt64) {
+        var table = MemoryTable()
         var random = MemoryRandom(seed)
         var model: [UInt64: StoredObject] = [:]
         let room = MemoryZone(tag: MemoryStage.zone(0), minute: 0)
@@ -22,11 +26,11 @@ struct MemoryPartsTests {
             // Few low bits: long runs that wrap round the table's end.
             let low = UInt64(random.below(40)) << 32 | UInt64(random.below(6) + 1018)
             let high = ~low
-            if let slot = shard.slot(low, high) {
+            if let slot = table.slot(low, high) {
                 let expected = model[low]
                 #expect(slot.pointee.object?.takeUnretainedValue() === expected)
                 if random.below(2) == 0 {
-                    let removed = shard.remove(slot)
+                    let removed = table.remove(slot)
                     #expect(removed === expected)
                     model[low] = nil
                 }
@@ -35,24 +39,24 @@ struct MemoryPartsTests {
                 let key = CacheKey(
                     hash: KeyHash(high: high, low: low), urlHash: KeyHash(high: high, low: low), bytes: [])
                 let object = StoredObject(newest: MemoryStage.response(key), older: [], room: room)
-                shard.add(
+                table.add(
                     MemorySlot(
                         low: low, high: high, object: Unmanaged.passRetained(object), stamp: UInt32(turn), uses: 0,
                         queue: .small, zoneBits: 0))
                 model[low] = object
-                let isFound = shard.slot(QueueItem(low: low, stamp: UInt32(turn))) != nil
-                let isOther = shard.slot(QueueItem(low: low, stamp: UInt32(turn) + 1)) != nil
+                let isFound = table.slot(QueueItem(low: low, stamp: UInt32(turn))) != nil
+                let isOther = table.slot(QueueItem(low: low, stamp: UInt32(turn) + 1)) != nil
                 #expect(isFound && !isOther)
             }
-            let count = shard.count
+            let count = table.count
             #expect(count == model.count)
         }
         for (low, object) in model {
-            let found = shard.slot(low, ~low)?.pointee.object?.takeUnretainedValue()
+            let found = table.slot(low, ~low)?.pointee.object?.takeUnretainedValue()
             #expect(found === object)
         }
         var lows: [UInt64] = []
-        shard.collect(zoneBits: nil, into: &lows)
+        table.collect(zoneBits: nil, into: &lows)
         #expect(Set(lows) == Set(model.keys) && lows.count == model.count)
     }
 

@@ -90,9 +90,9 @@ extension MemoryStore {
         var lows: [UInt64] = []
         var found: [StoredObject] = []
         for index in 0..<shardCount {
-            withShard(at: index) { shard in
-                shard.collect(zoneBits: nil, into: &lows)
-                for low in Set(lows) { shard.objects(low: low, into: &found) }
+            withShard(at: index) { table in
+                table.collect(zoneBits: nil, into: &lows)
+                for low in Set(lows) { table.objects(low: low, into: &found) }
             }
         }
         for object in found {

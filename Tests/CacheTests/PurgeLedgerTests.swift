@@ -93,8 +93,7 @@ struct PurgeLedgerTests {
         let old = Stage.response(Stage.key("/a"), tags: [1])
         #expect(zone.verdict(for: old) == .purged)
         #expect(zone.settle(upTo: record.sequence))
-        #expect(ledger.records().isEmpty && zone.latest == record.sequence)
-        #expect(zone.verdict(for: old) == .clean)
+        #expect(ledger.records().isEmpty && zone.latest == record.sequence && zone.settled == record.sequence)
         zone.fillEnded(younger)
         zone.fillEnded(younger)
     }
@@ -102,11 +101,62 @@ struct PurgeLedgerTests {
     @Test("Settling forgets the older records and no others")
     func settlingSome() {
         let records = (0..<6).map { zone.record(.tag(UInt64($0)), isSoft: $0 % 2 == 0) }
+        let swept = [1, 4, 5].map { Stage.response(Stage.key("/\($0)"), tags: [UInt64($0)]) }
+        for response in swept { ZonePurges.noteClean(response, upTo: records[3].sequence) }
         #expect(zone.settle(upTo: records[3].sequence))
         #expect(ledger.records() == Array(records[4...]))
-        #expect(zone.verdict(for: Stage.response(Stage.key("/a"), tags: [1])) == .clean)
-        #expect(zone.verdict(for: Stage.response(Stage.key("/b"), tags: [4])) == .softPurged)
-        #expect(zone.verdict(for: Stage.response(Stage.key("/c"), tags: [5])) == .purged)
+        #expect(swept.map { zone.verdict(for: $0) } == [.clean, .softPurged, .purged])
+    }
+
+    @Test("What no sweep has met before its purges were forgotten counts as purged, whatever it is")
+    func unswept() {
+        let record = zone.record(.tag(1), isSoft: true)
+        let met = Stage.response(Stage.key("/a"), tags: [2])
+        let missed = Stage.response(Stage.key("/b"), tags: [2])
+        ZonePurges.noteClean(met, upTo: record.sequence)
+        #expect(zone.settle(upTo: record.sequence))
+        _ = zone.record(.tag(9), isSoft: false)
+        #expect(zone.verdict(for: met) == .clean)
+        #expect(zone.verdict(for: missed) == .purged)
+        let checked = missed.key.bytes.withUnsafeBytes { bytes in
+            [record.sequence - 1, record.sequence].map {
+                zone.verdict(keyBytes: bytes, urlHash: missed.key.urlHash, tags: [2], checked: $0)
+            }
+        }
+        #expect(checked == [.purged, .clean])
+    }
+
+    @Test("Sweeps that overlap: nothing is forgotten that one of them still needs")
+    func overlappingSweeps() {
+        let records = (0..<3).map { zone.record(.tag(UInt64($0)), isSoft: false) }
+        for record in records { zone.sweepBegan(record.sequence) }
+        #expect(zone.sweepEnded(records[2].sequence) < records[0].sequence)
+        #expect(ledger.records() == records)
+        #expect(!zone.settle(upTo: records[2].sequence))
+        #expect(zone.sweepEnded(records[0].sequence) == records[0].sequence)
+        #expect(ledger.records() == Array(records[1...]))
+        #expect(zone.sweepEnded(records[1].sequence) == records[2].sequence)
+        #expect(ledger.records().isEmpty)
+    }
+
+    @Test("The end of a sweep forgets nothing while an older fill is under way; the next one does")
+    func sweepDuringFill() {
+        let birth = zone.fillBegan()
+        let record = zone.record(.everything, isSoft: false)
+        zone.sweepBegan(record.sequence)
+        #expect(zone.sweepEnded(record.sequence) == 0)
+        #expect(zone.verdict(for: Stage.response(Stage.key("/a"), birth: birth)) == .purged)
+        zone.fillEnded(birth)
+        #expect(zone.sweepEnded(record.sequence) == record.sequence && zone.settled == record.sequence)
+    }
+
+    @Test("Noting an older sequence takes nothing back")
+    func noteClean() {
+        let response = Stage.response(1)
+        ZonePurges.noteClean(response, upTo: 9)
+        ZonePurges.noteClean(response, upTo: 3)
+        let checked = response.purgeChecked.load(ordering: .relaxed)
+        #expect(checked == 9)
     }
 
     @Test("Beyond the bound the older half becomes a purge of everything: nothing purged is served")

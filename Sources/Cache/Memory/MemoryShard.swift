@@ -80,14 +80,44 @@ struct ShardLock: ~Copyable {
     borrowing func unlock() { word.store(0, ordering: .releasing) }
 }
 
-struct MemoryShard: ~Copyable {
-    let lock = ShardLock()
+/// Where a lock is, and the table that it guards: a cache line of their own, so that no two shards share one.
+///
+/// Two pointers into one piece of memory and not a structure of both, since whoever changes the table must not seem to be
+/// changing the lock that others are waiting for.
+struct MemoryShard {
+    private let base: UnsafeMutableRawPointer
+
+    static let stride = 64
+    private static let tableOffset = 8
+
+    /// The shard at a place in the memory of all.
+    @inline(__always)
+    init(_ memory: UnsafeMutableRawPointer, at index: Int) { base = memory + index &* Self.stride }
+
+    @inline(__always)
+    var lock: UnsafeMutablePointer<ShardLock> { base.assumingMemoryBound(to: ShardLock.self) }
+
+    @inline(__always)
+    var table: UnsafeMutablePointer<MemoryTable> {
+        (base + Self.tableOffset).assumingMemoryBound(to: MemoryTable.self)
+    }
+
+    func create() {
+        base.bindMemory(to: ShardLock.self, capacity: 1).initialize(to: ShardLock())
+        (base + Self.tableOffset).bindMemory(to: MemoryTable.self, capacity: 1).initialize(to: MemoryTable())
+    }
+
+    func destroy() {
+        table.deinitialize(count: 1)
+        lock.deinitialize(count: 1)
+    }
+}
+
+struct MemoryTable: ~Copyable {
     private var slots: UnsafeMutablePointer<MemorySlot>
     /// Slots, less one; their number is a power of two.
     private var mask: Int
     private(set) var count = 0
-    /// Two shards share no cache line.
-    private let padding: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
 
     private static let slotsMin = 8
 
@@ -102,15 +132,18 @@ struct MemoryShard: ~Copyable {
     }
 
     private static func allocate(_ count: Int) -> UnsafeMutablePointer<MemorySlot> {
-        let slots = UnsafeMutablePointer<MemorySlot>.allocate(capacity: count)
+        // No slot lies in two cache lines.
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: count &* MemoryLayout<MemorySlot>.stride, alignment: 64)
+        let slots = memory.bindMemory(to: MemorySlot.self, capacity: count)
         slots.initialize(repeating: .free, count: count)
         return slots
     }
 
-    /// Bytes of its table.
-    var tableBytes: Int { (mask &+ 1) &* MemoryLayout<MemorySlot>.stride }
+    /// Bytes of its slots.
+    var bytes: Int { (mask &+ 1) &* MemoryLayout<MemorySlot>.stride }
 
-    // MARK: Under the lock
+    // MARK: Slots
 
     /// The slot of this hash.
     @inline(__always)

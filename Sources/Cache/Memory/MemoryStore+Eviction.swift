@@ -106,15 +106,15 @@ extension MemoryStore {
 
     private func leaveSmall(_ item: QueueItem, _ isForced: Bool, _ queues: inout ZoneQueues) -> StoredObject? {
         var hash: UInt64 = 0
-        let departure = withShard(item.low) { shard -> Departure in
-            guard let slot = shard.slot(item), let object = slot.pointee.object else { return .wasDead }
+        let departure = withShard(item.low) { table -> Departure in
+            guard let slot = table.slot(item), let object = slot.pointee.object else { return .wasDead }
             if slot.pointee.uses >= Limits.cacheSmallQueueUsesMin, !isForced {
                 slot.pointee.uses = 0
                 slot.pointee.queue = .main
                 return .moved(bytes: object._withUnsafeGuaranteedRef { $0.memoryBytes })
             }
             hash = slot.pointee.high
-            return shard.remove(slot).map(Departure.gone) ?? .wasDead
+            return table.remove(slot).map(Departure.gone) ?? .wasDead
         }
         switch departure {
         case .gone(let object):
@@ -131,13 +131,13 @@ extension MemoryStore {
     }
 
     private func leaveMain(_ item: QueueItem, _ isForced: Bool, _ queues: inout ZoneQueues) -> StoredObject? {
-        let departure = withShard(item.low) { shard -> Departure in
-            guard let slot = shard.slot(item) else { return .wasDead }
+        let departure = withShard(item.low) { table -> Departure in
+            guard let slot = table.slot(item) else { return .wasDead }
             if slot.pointee.uses > 0, !isForced {
                 slot.pointee.uses &-= 1
                 return .moved(bytes: 0)
             }
-            return shard.remove(slot).map(Departure.gone) ?? .wasDead
+            return table.remove(slot).map(Departure.gone) ?? .wasDead
         }
         switch departure {
         case .gone(let object):

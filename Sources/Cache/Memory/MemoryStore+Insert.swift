@@ -127,10 +127,10 @@ extension MemoryStore {
             low: hash.low, high: hash.high, object: Unmanaged.passRetained(object), stamp: queues.stamp, uses: 0,
             queue: queue, zoneBits: zone.bits
         )
-        let grown = withShard(hash.low) { shard in
-            let before = shard.tableBytes
-            shard.add(slot)
-            return shard.tableBytes &- before
+        let grown = withShard(hash.low) { table in
+            let before = table.bytes
+            table.add(slot)
+            return table.bytes &- before
         }
         chargeTable(grown)
         zone.objects.add(1, ordering: .relaxed)
@@ -143,8 +143,8 @@ extension MemoryStore {
         _ object: StoredObject, for next: StoredObject, _ queues: inout ZoneQueues, _ zone: MemoryZone
     ) {
         let hash = object.key.hash
-        let queue = withShard(hash.low) { shard -> QueueKind in
-            guard let slot = shard.slot(hash.low, hash.high) else { return .small }
+        let queue = withShard(hash.low) { table -> QueueKind in
+            guard let slot = table.slot(hash.low, hash.high) else { return .small }
             // The caller holds the one that goes, so that nothing is freed here.
             slot.pointee.object?.release()
             slot.pointee.object = Unmanaged.passRetained(next)
@@ -159,10 +159,10 @@ extension MemoryStore {
     /// Takes an object's entry away; its queue's item stays behind.
     private func drop(_ object: StoredObject, _ queues: inout ZoneQueues, _ zone: MemoryZone) {
         let hash = object.key.hash
-        let queue = withShard(hash.low) { shard -> QueueKind? in
-            guard let slot = shard.slot(hash.low, hash.high) else { return nil }
+        let queue = withShard(hash.low) { table -> QueueKind? in
+            guard let slot = table.slot(hash.low, hash.high) else { return nil }
             let queue = slot.pointee.queue
-            _ = shard.remove(slot)
+            _ = table.remove(slot)
             return queue
         }
         guard let queue else { return }

@@ -78,9 +78,9 @@ extension MemoryStore {
     private func gather(_ lows: ArraySlice<UInt64>, into found: inout [StoredObject]) {
         guard let first = lows.first else { return }
         var births: UInt64 = 0
-        withShard(first) { shard in
-            for low in lows { births &+= shard.touch(low) }
-            for low in lows { shard.objects(low: low, into: &found) }
+        withShard(first) { table in
+            for low in lows { births &+= table.touch(low) }
+            for low in lows { table.objects(low: low, into: &found) }
         }
         withExtendedLifetime(births) {}
     }

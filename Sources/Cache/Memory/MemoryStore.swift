@@ -29,7 +29,7 @@ package final class MemoryStore: Sendable {
     let minute = Atomic<UInt32>(0)
 
     // Guarded by the lock that each shard has; the pointer itself never changes.
-    nonisolated(unsafe) private let shards: UnsafeMutablePointer<MemoryShard>
+    nonisolated(unsafe) private let shards: UnsafeMutableRawPointer
     let shardCount: Int
     private let shardShift: UInt64
 
@@ -52,15 +52,17 @@ package final class MemoryStore: Sendable {
         }
         shardCount = 1 &<< Int(bits)
         shardShift = 64 &- bits
-        shards = UnsafeMutablePointer<MemoryShard>.allocate(capacity: shardCount)
+        shards = UnsafeMutableRawPointer.allocate(
+            byteCount: shardCount &* MemoryShard.stride, alignment: MemoryShard.stride)
         for index in 0..<shardCount {
-            (shards + index).initialize(to: MemoryShard())
-            chargeTable(shards[index].tableBytes &+ MemoryLayout<MemoryShard>.stride)
+            let shard = MemoryShard(shards, at: index)
+            shard.create()
+            chargeTable(shard.table.pointee.bytes &+ MemoryShard.stride)
         }
     }
 
     deinit {
-        shards.deinitialize(count: shardCount)
+        for index in 0..<shardCount { MemoryShard(shards, at: index).destroy() }
         shards.deallocate()
     }
 
@@ -85,15 +87,15 @@ package final class MemoryStore: Sendable {
 
     /// The object under a key; nil if there is none. Counts as a use of it.
     package func object(_ hash: KeyHash, _ key: UnsafeRawBufferPointer) -> StoredObject? {
-        let shard = shard(hash.low)
-        shard.pointee.lock.lock()
-        guard let slot = shard.pointee.slot(hash.low, hash.high) else {
-            shard.pointee.lock.unlock()
+        let shard = MemoryShard(shards, at: shardIndex(hash.low))
+        shard.lock.pointee.lock()
+        guard let slot = shard.table.pointee.slot(hash.low, hash.high) else {
+            shard.lock.pointee.unlock()
             return nil
         }
         if slot.pointee.uses < MemorySlot.usesMax { slot.pointee.uses &+= 1 }
         let object = slot.pointee.object?.takeUnretainedValue()
-        shard.pointee.lock.unlock()
+        shard.lock.pointee.unlock()
         // What another key with this hash has is none of this request's business.
         guard let object, object.isNamed(key) else { return nil }
         object.room.noteUse(minute.load(ordering: .relaxed))
@@ -113,25 +115,20 @@ package final class MemoryStore: Sendable {
     // MARK: Shards
 
     @inline(__always)
-    private func shard(_ low: UInt64) -> UnsafeMutablePointer<MemoryShard> {
-        shards + shardIndex(low)
-    }
-
-    @inline(__always)
     func shardIndex(_ low: UInt64) -> Int { Int(truncatingIfNeeded: low &>> shardShift) }
 
-    /// Runs `body` under the lock of the hash's shard.
+    /// Runs `body` on the table of the hash's shard, under its lock.
     @inline(__always)
-    func withShard<Result>(_ low: UInt64, _ body: (inout MemoryShard) -> Result) -> Result {
+    func withShard<Result>(_ low: UInt64, _ body: (inout MemoryTable) -> Result) -> Result {
         withShard(at: shardIndex(low), body)
     }
 
     @inline(__always)
-    func withShard<Result>(at index: Int, _ body: (inout MemoryShard) -> Result) -> Result {
-        let shard = shards + index
-        shard.pointee.lock.lock()
-        defer { shard.pointee.lock.unlock() }
-        return body(&shard.pointee)
+    func withShard<Result>(at index: Int, _ body: (inout MemoryTable) -> Result) -> Result {
+        let shard = MemoryShard(shards, at: index)
+        shard.lock.pointee.lock()
+        defer { shard.lock.pointee.unlock() }
+        return body(&shard.table.pointee)
     }
 
     func chargeTable(_ bytes: Int) {
