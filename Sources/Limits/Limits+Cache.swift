@@ -72,6 +72,9 @@ extension Limits {
     package static let cacheHitForMissSeconds = 10
     /// Leaders that may fail before a response begins until those who wait fail with them.
     package static let cacheLeadersMax = 2
+    /// How often a response asks the disk again for what it could not have, and after how long, before it is cut.
+    package static let cacheDiskRetriesMax = 20
+    package static let cacheDiskRetryPauseMilliseconds = 20
     /// How often a process asks whether its predecessor has given up the disk store.
     package static let cacheDiskRetryMilliseconds = 500
     /// How long a purge waits for fetches that began before it until it looks again, and how often it looks.

@@ -78,11 +78,14 @@ struct CacheVisit {
     var isLoading = false
     var isResponsePaused = false
     var isAwaitingDisk = false
+    var diskRetries = 0
 
     /// Ready for the next exchange. Most visits are hits that have touched next to nothing: what was set is what is reset.
     mutating func reset() {
         serial &+= 1
         report = nil
+        rounds = 0
+        mayServeOnError = false
         guard role != .none || key != nil || stored != nil || plan.isActive || fill != nil || reading != nil || isBusy
         else {
             isResponsePaused = false

@@ -157,11 +157,24 @@ extension Journey {
         return false
     }
 
+    /// Too many may be reading: a moment later there is room again. What is damaged stays so.
+    private func askDiskAgain() {
+        visit.diskRetries += 1
+        guard visit.diskRetries <= Limits.cacheDiskRetriesMax else { return diskFailed() }
+        visit.isAwaitingDisk = true
+        let bound = NIOLoopBound((self, visit.serial), eventLoop: loop.eventLoop)
+        loop.eventLoop.scheduleTask(in: .milliseconds(Int64(Limits.cacheDiskRetryPauseMilliseconds))) {
+            let (journey, serial) = bound.value
+            guard journey.visit.serial == serial, journey.client != nil else { return }
+            journey.visit.isAwaitingDisk = false
+            journey.pump()
+        }
+    }
+
     /// The disk does not have it any more, or not as it was written: nobody else is to begin with it.
     private func diskFailed() {
         if let stored = visit.reading, let store = zone?.cache?.store {
             _ = store.memory.remove(stored)
-            _ = store.disk?.remove(stored)
         }
         cutResponse(.internalError)
     }
@@ -177,7 +190,8 @@ extension Journey {
             let (journey, serial) = bound.value
             guard journey.visit.serial == serial, journey.client != nil else { return }
             journey.visit.isAwaitingDisk = false
-            guard isThere else { return journey.diskFailed() }
+            guard isThere else { return journey.askDiskAgain() }
+            journey.visit.diskRetries = 0
             then(journey)
             journey.pump()
         }

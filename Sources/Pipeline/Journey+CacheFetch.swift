@@ -53,11 +53,15 @@ extension Journey {
     /// Everyone who waits is let go; this request is answered by what came.
     private func refuse(_ refusal: StorageRefusal, _ cache: CacheZone, _ bytes: ByteBuffer) -> Bool {
         if visit.report?.detail == nil || visit.role != .leader { visit.report?.detail = refusal.label }
-        if let key = visit.key, !refusal.isAboutRequest, request.method == .get {
+        // An answer to one user, or to one user's own conditions, says nothing of what others get.
+        let isAboutAll =
+            !refusal.isAboutRequest && !request.has(.authorization) && !request.has(.cookie)
+            && answer.head.status != 304
+        if let key = visit.key, isAboutAll, request.method == .get {
             cache.store.hitForMiss.note(key.hash, refusal, nowMilliseconds: visit.requestTime)
         }
         // What was stored is no longer what the origin says.
-        if let stored = visit.stored, !StaleOnError.isError(status: answer.head.status) {
+        if let stored = visit.stored, isAboutAll, !StaleOnError.isError(status: answer.head.status) {
             _ = cache.store.memory.remove(stored)
             _ = cache.store.disk?.remove(stored)
         }
@@ -73,7 +77,8 @@ extension Journey {
 
     /// The client's conditions were kept from the origin: whether they spare it the body.
     private func answersOwnCondition(_ bytes: ByteBuffer) -> Bool {
-        guard visit.asksForWhole, answer.head.status == 200, let key = visit.key, let zone = zone?.cache,
+        guard visit.asksForWhole, answer.head.status == 200, !answer.head.has(.setCookie), let key = visit.key,
+            let zone = zone?.cache,
             request.has(.ifNoneMatch) || request.has(.ifModifiedSince)
         else { return false }
         let now = WallClock.milliseconds()
@@ -127,9 +132,15 @@ extension Journey {
             visit.writer?.abandon()
             visit.writer = nil
             visit.role = .none
+            endBirth()
             return false
         }
         let response = filling(storable, fill, vary, tags, length, bytes)
+        // A fetch that entered the table late may have begun before a purge that did not find it there.
+        if cache.purges.verdict(for: response) == .purged {
+            fill.invalidate()
+            cache.store.fills.remove(fill)
+        }
         begin(fill, FillHead(response: response, contentLength: length), bytes, cache)
         return true
     }
@@ -173,6 +184,8 @@ extension Journey {
                 if journey.visit.serial == serial { journey.resumeOriginIfRoom() }
             })
         fill.begin(head, writer: visit.writer)
+        // Its own client may have paused it while interim responses came.
+        resumeOrigin()
         cache.store.hitForMiss.forget(fill.key.hash)
         if client != nil {
             let outlet = fill.outlet(on: loop.eventLoop)
@@ -210,15 +223,30 @@ extension Journey {
                     if journey.visit.serial == serial { journey.resumeOriginIfRoom() }
                 }
             case .committed: outcome.end(isCommitted: true)
-            case .failed: outcome.end(isCommitted: false)
+            case .failed:
+                outcome.end(isCommitted: false)
+                eventLoop.execute {
+                    let (journey, serial) = bound.value
+                    if journey.visit.serial == serial { journey.writerFailed() }
+                }
             }
         }
+    }
+
+    /// The disk takes no more of it: it goes on for those who read it, and is not stored.
+    private func writerFailed() {
+        guard visit.role == .leader, visit.writer != nil, let fill = visit.fill else { return }
+        visit.writer = nil
+        fill.outgrewMemory(nil)
+        loop.metrics.add(.cacheFillsFailed)
+        resumeOriginIfRoom()
     }
 
     private func resumeOriginIfRoom() {
         guard visit.isOriginPaused, visit.fill?.isCongested != true else { return }
         visit.isOriginPaused = false
         resumeOrigin()
+        if client == nil, let fill = visit.fill { abandonIfTooMuch(fill) }
     }
 
     // MARK: The body
@@ -252,14 +280,14 @@ extension Journey {
         if visit.writer == nil, fill.isStoring, visit.filled > cache.store.memoryObjectBytesMax || isTooLarge {
             visit.writer = isTooLarge ? nil : beginWriter(cache, nil)
             fill.outgrewMemory(visit.writer)
-            if visit.writer == nil { loop.metrics.add(.cacheFillsTooLarge) }
             letGoOfHeld(cache)
-        } else if isTooLarge, let writer = visit.writer {
+        } else if isTooLarge, visit.writer != nil {
             fill.outgrewMemory(nil)
-            writer.abandon()
             visit.writer = nil
-            loop.metrics.add(.cacheFillsTooLarge)
         }
+        guard !fill.isStoring else { return }
+        loop.metrics.add(.cacheFillsTooLarge)
+        cache.store.hitForMiss.note(fill.key.hash, .tooLarge, nowMilliseconds: WallClock.milliseconds())
     }
 
     private func letGoOfHeld(_ cache: CacheZone) {
@@ -270,7 +298,10 @@ extension Journey {
     /// True: it was for the cache.
     func fetchedFlush() -> Bool {
         guard visit.role == .leader, visit.head != nil, let fill = visit.fill else { return false }
+        let serial = visit.serial
         fill.publish(on: loop.eventLoop)
+        // The head goes out although the body is not here yet.
+        if visit.serial == serial { client?.flush() }
         return true
     }
 

@@ -78,7 +78,7 @@ extension Journey: FillReader {
         let now = WallClock.milliseconds()
         guard let cache = zone?.cache else { return goAlone() }
         let verdict = stored.facts.use(
-            at: now, request: RequestDirectives(), settings: cache.settings,
+            at: now, request: visit.directives, settings: cache.settings,
             isSoftPurged: stored.isSoftPurged.load(ordering: .relaxed))
         // Validated this moment, it serves those who waited for that, fresh or not (RFC 9111, section 4.3.3).
         let isJustValidated = stored.facts.responseTime >= visit.requestTime
@@ -103,6 +103,7 @@ extension Journey: FillReader {
         leaveFill()
         guard let cache = zone?.cache else { return fail(.internalError) }
         visit.report?.detail = "not_shared"
+        visit.asksForWhole = visit.stored != nil
         beginFetching(cache, as: .alone)
         run(from: .balance)
     }

@@ -8,6 +8,9 @@ import Telemetry
 extension Journey {
     func invalidate(in cache: CacheZone, _ bytes: ByteBuffer) {
         guard Invalidation.applies(request.method, status: answer.head.status), let key = visit.key else { return }
+        // Its own fetch is no reason to keep a record of it.
+        let hadBirth = visit.birth != nil
+        endBirth()
         cache.invalidate(key)
         for field in [KnownField.location, .contentLocation] where answer.head.has(field) {
             let target = requestBytes.withBytes { requestSpan in
@@ -25,10 +28,7 @@ extension Journey {
             }
         }
         // What this response itself brings is newer than what it makes untrue.
-        if visit.birth != nil {
-            endBirth()
-            visit.birth = cache.purges.fillBegan()
-        }
+        if hadBirth { visit.birth = cache.purges.fillBegan() }
         loop.metrics.add(.cacheInvalidations)
     }
 

@@ -179,8 +179,9 @@ extension Journey {
             if !request.has(.range) { beginFetching(cache, as: .alone) }
             return .proceed(.balance)
         }
-        visit.asksForWhole = true
         if request.has(.authorization) || request.has(.cookie) {
+            // Its own conditions are between it and the origin, whose 304 may carry what ours would not.
+            visit.asksForWhole = visit.stored != nil
             beginFetching(cache, as: .alone)
             return .proceed(.balance)
         }
@@ -194,6 +195,7 @@ extension Journey {
 
     /// Leads the fetch of the key, or waits behind who does.
     func takePlace(_ cache: CacheZone, _ key: CacheKey, generation: Int = 0) -> Step {
+        visit.asksForWhole = true
         let memory = cache.store.memory
         let seen = visit.seen
         let place = cache.store.fills.place(

@@ -13,6 +13,7 @@ extension Journey {
             part.upperBound &- part.lowerBound <= cache.store.memoryObjectBytesMax
         else {
             visit.role = .none
+            endBirth()
             return
         }
         let head = bytes.withBytes { span in
@@ -27,6 +28,11 @@ extension Journey {
     func keepPart(_ bytes: ByteBuffer) {
         visit.part?.pieces.append(ExactBuffer.copy(bytes))
         visit.part?.byteCount += bytes.readableBytes
+        guard let part = visit.part, let range = part.storable.part,
+            UInt64(part.byteCount) > range.upperBound &- range.lowerBound
+        else { return }
+        // More than it said it was.
+        visit.part = nil
     }
 
     /// The part is complete: stored by itself, or together with what is there of the same representation.
@@ -38,6 +44,10 @@ extension Journey {
         let memory = cache.store.memory
         let found = key.bytes.withUnsafeBytes { memory.peek(key.hash, $0) }
         let old = requestBytes.withBytes { bytes in found?.variant(for: request, bytes, in: cache) }
+        // What came whole meanwhile is better than a part of it.
+        if let old, !old.facts.flags.contains(.isPartial), cache.purges.verdict(for: old) != .purged {
+            return endBirth()
+        }
         let body = combine(part, at: range.lowerBound, with: old)
         guard let body, body.byteCount <= cache.store.memoryObjectBytesMax else { return endBirth() }
         let response = response(part, body, key, cache)

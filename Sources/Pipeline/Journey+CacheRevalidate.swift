@@ -79,6 +79,13 @@ extension Journey {
             vary: vary, tags: freshened.tags, birth: visit.birth ?? stored.birth)
         new.diskState.store(stored.diskState.load(ordering: .relaxed), ordering: .relaxed)
         if case .file = stored.body { cache.store.disk?.updateHead(new) }
+        if request.method == .head {
+            // No fetch of it was noted: it may only take the place of what is still there.
+            new.isSoftPurged.store(stored.isSoftPurged.load(ordering: .relaxed), ordering: .relaxed)
+            ZonePurges.noteClean(new, upTo: stored.purgeChecked.load(ordering: .relaxed))
+            _ = cache.store.memory.replace(stored, with: new)
+            return new
+        }
         if freshened.changesVary {
             _ = cache.store.memory.remove(stored)
             _ = cache.store.memory.insert(new, zoneBytesMax: cache.memoryBytesMax)
@@ -133,6 +140,8 @@ extension Journey {
 
     /// Fetches anew what is being served stale; nobody waits for it.
     func revalidateBeside(_ stored: StoredResponse, of object: StoredObject?, _ key: RenderedKey, _ cache: CacheZone) {
+        // A fetch for everybody does not carry one user's credentials; a cookie is left out (`takeForFetch`).
+        guard !request.has(.authorization) else { return }
         var hash = key.hash
         if let vary = stored.vary { hash = hash.combined(with: vary.hash) }
         let memory = cache.store.memory
@@ -169,11 +178,9 @@ extension Journey {
 
     /// The client is gone. Whether the fetch goes on without it, within bounds.
     var mayGoOnAlone: Bool {
-        guard visit.role == .leader, let fill = visit.fill, desk.orphanCount < Limits.cacheAbandonedFillsMax else {
-            return false
-        }
+        guard visit.role == .leader, let fill = visit.fill else { return false }
         if fill.readerCount > 0 { return true }
-        guard fill.isStoring else { return false }
+        guard fill.isStoring, desk.orphanCount < Limits.cacheAbandonedFillsMax else { return false }
         guard let length = visit.head?.contentLength else { return fill.total <= Limits.cacheAbandonedBytesMax }
         return length &- min(length, visit.filled) <= Limits.cacheAbandonedBytesMax
     }

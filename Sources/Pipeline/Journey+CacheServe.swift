@@ -40,12 +40,15 @@ extension Journey {
 
     /// What was found cannot be read any more: that makes it a miss.
     private func lookUpAgain(without stored: StoredResponse) {
-        guard let cache = zone?.cache, visit.rounds < Self.roundsMax else { return fail(.internalError) }
+        guard let cache = zone?.cache else { return fail(.internalError) }
         _ = cache.store.memory.remove(stored)
-        _ = cache.store.disk?.remove(stored)
         visit.rounds += 1
         visit.reading = nil
         forgetLookup()
+        guard visit.rounds < Self.roundsMax else {
+            visit.report = CacheReport(.bypass, forward: .bypass, detail: "disk_busy")
+            return run(from: .balance)
+        }
         run(from: .cache)
     }
 

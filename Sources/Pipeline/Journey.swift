@@ -135,6 +135,7 @@ package final class Journey: Exchange, OriginReceiver {
     /// Which origin server gets it.
     private func balance() -> Step {
         guard let zone else { return .fail(.internalError) }
+        releaseServer()
         let now = zone.balancer.servers.count > 1 ? MonotonicClock.nanoseconds() : startedAt
         let hint = zone.hint(of: self)
         let random = zone.balancer.servers.count > 1 ? loop.identifiers.next() : 0
@@ -367,12 +368,13 @@ package final class Journey: Exchange, OriginReceiver {
     package func pauseResponse() {
         visit.isResponsePaused = true
         // What is stored waits by itself; what is being filled goes on for the others.
-        if !visit.plan.isActive, visit.outlet == nil { link?.pauseResponse() }
+        if !visit.plan.isActive, visit.outlet == nil, visit.role != .leader { link?.pauseResponse() }
     }
 
     package func resumeResponse() {
         visit.isResponsePaused = false
-        if visit.plan.isActive || visit.outlet != nil { pump() } else { link?.resumeResponse() }
+        if !visit.isOriginPaused { link?.resumeResponse() }
+        if visit.plan.isActive || visit.outlet != nil { pump() }
     }
 
     /// The same for what comes from the origin, on behalf of a fill.

@@ -49,6 +49,9 @@ package final class JourneyDesk {
         journey.isSecure = other.isSecure
         journey.request = other.request
         journey.request.method = .get
+        for index in journey.request.fields.indices where journey.request.fields[index].known == .cookie {
+            journey.request.fields[index].isDropped = true
+        }
         journey.requestBytes = other.requestBytes
         adopt(journey)
         return journey

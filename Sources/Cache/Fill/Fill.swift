@@ -41,8 +41,9 @@ package final class Fill: Sendable {
         case all
         /// They leave once they are on the disk, where readers who are behind find them.
         case untilWritten(LargeWriter)
-        /// Nobody stores them: they leave once the fastest reader is a window ahead.
-        case window
+        /// Nobody stores them: they leave once the fastest reader is a window ahead. What a writer has of the beginning
+        /// stays readable for those who are behind.
+        case window(LargeWriter?)
     }
 
     private struct State {
@@ -95,7 +96,11 @@ package final class Fill: Sendable {
     package func outgrewMemory(_ writer: LargeWriter?) {
         state.withLock { state in
             guard let writer else {
-                state.keeping = .window
+                if case .untilWritten(let last) = state.keeping {
+                    state.keeping = .window(last)
+                } else {
+                    state.keeping = .window(nil)
+                }
                 return
             }
             for piece in state.pieces { writer.append(piece) }
@@ -189,10 +194,13 @@ package final class Fill: Sendable {
 
     /// One reader less. An outlet without readers is let go: it holds the fill, and the fill held it.
     fileprivate func readerLeft(_ outlet: FillOutlet, isLast: Bool) {
-        state.withLock { state in
+        let leader = state.withLock { state -> FillLeader? in
+            let wasCongested = Self.isCongested(state)
             state.readerCount -= 1
             if isLast { state.outlets.removeAll { $0 === outlet } }
+            return wasCongested && !Self.isCongested(state) ? state.leader : nil
         }
+        leader?.resume()
     }
 
     /// Everything as it stands.
@@ -202,7 +210,11 @@ package final class Fill: Sendable {
 
     private static func view(of state: State) -> FillView {
         var file: FileBody?
-        if case .untilWritten(let writer) = state.keeping { file = writer.body }
+        switch state.keeping {
+        case .all: break
+        case .untilWritten(let writer): file = writer.body
+        case .window(let writer): file = writer?.body
+        }
         return FillView(
             phase: state.phase, pieces: state.pieces, base: state.base, total: state.total, trailers: state.trailers,
             file: file)

@@ -37,6 +37,8 @@ extension MemoryStore {
                 }
                 // Now in order of their shards.
                 lows.sort()
+                // A key that was removed and came back is in a queue twice.
+                lows.removeRepeats()
                 sweep(lows, tag, verdict, &count)
             } else {
                 for index in 0..<shardCount {
@@ -133,5 +135,17 @@ extension MemoryStore {
                     || rounds &* Limits.cacheCompactionItems &* 4 > items
             }
         }
+    }
+}
+
+extension [UInt64] {
+    /// Of equal neighbours only the first stays.
+    fileprivate mutating func removeRepeats() {
+        var kept = 0
+        for index in indices where index == 0 || self[index] != self[index - 1] {
+            self[kept] = self[index]
+            kept += 1
+        }
+        removeLast(count - kept)
     }
 }

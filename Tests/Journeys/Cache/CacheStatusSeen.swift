@@ -46,6 +46,9 @@ struct CacheStatusSeen {
     var ttl: Int? { parameters["ttl"].flatMap { Int($0) } }
     var isStored: Bool { parameters["stored"] != nil }
     var isCollapsed: Bool { parameters["collapsed"] != nil }
+    /// Without a fetch of its own: from the store, or from a fetch that another request began and that is not over until
+    /// the disk has it all.
+    var isShared: Bool { isHit || isCollapsed }
     var detail: String? { parameters["detail"] }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 /// Bodies of any length in which every byte follows from the URL and its place, so that a byte of another object,
 /// another place or another time is seen.
@@ -88,6 +89,18 @@ extension Resource {
                 }
                 if isChunked { try connection.send("0\r\n\r\n") }
             }, on: stage)
+    }
+
+    /// Asks until the answer is a hit. A large object is one once the disk has all of it; until then those who ask share
+    /// the fetch.
+    func settle(sourceLocation: SourceLocation = #_sourceLocation) throws {
+        _ = try get()
+        let isHit = try eventually {
+            let answer = try get()
+            #expect(answer.cache.isShared, "\(answer.head)", sourceLocation: sourceLocation)
+            return answer.cache.isHit
+        }
+        #expect(isHit, sourceLocation: sourceLocation)
     }
 
     /// What is wrong with an answer to a request for all of it.

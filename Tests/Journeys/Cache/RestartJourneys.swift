@@ -183,7 +183,7 @@ struct RestartJourneys {
                 fault == nil, "\(answer.head)")
         }
         // And it goes on working.
-        for page in pages { #expect(try page.get().cache.isHit) }
+        for page in pages { #expect(try page.get().cache.isShared) }
     }
 
     @Test("A directory that holds something else, or cannot be written, keeps nothing from being served")
