@@ -2,7 +2,9 @@ import Foundation
 import Testing
 
 /// Taking things out again, by anything, at once.
-@Suite("Cache: purge", .onStageThreads)
+///
+/// One after the other: what one purge of a zone sweeps, another that runs beside it no longer counts.
+@Suite("Cache: purge", .serialized, .onStageThreads)
 struct PurgeJourneys {
     /// Runs `martlet purge` and expects it to report this many responses.
     private func purge(
