@@ -42,7 +42,7 @@ extension Journey {
         }
     }
 
-    private func storageContext(_ cache: CacheZone) -> StorageContext {
+    func storageContext(_ cache: CacheZone) -> StorageContext {
         StorageContext(
             settings: cache.settings, isSecure: isSecure, objectBytesMax: cache.store.objectBytesMax,
             requestTime: visit.requestTime, responseTime: WallClock.milliseconds())
@@ -188,10 +188,7 @@ extension Journey {
         resumeOrigin()
         cache.store.hitForMiss.forget(fill.key.hash)
         if client != nil {
-            let outlet = fill.outlet(on: loop.eventLoop)
-            visit.outlet = outlet
-            outlet.add(self)
-            loop.metrics.adjust(.cacheWaiters, by: 1)
+            read(fill)
             answerFirstHand(head, bytes)
         }
         // Everybody hears of it by `fillAdvanced`, this journey's own client too. An empty body is stored first: its end is
@@ -202,8 +199,7 @@ extension Journey {
     /// Whose request brought the response gets all of its fields, also those that others do not: cookies, and what
     /// private and no-cache name.
     private func answerFirstHand(_ head: FillHead, _ bytes: ByteBuffer) {
-        let hasOwnConditions = request.has(.ifNoneMatch) || request.has(.ifModifiedSince) || request.has(.range)
-        guard !(visit.asksForWhole && hasOwnConditions) else { return }
+        guard !(visit.asksForWhole && hasConditions) else { return }
         status = answer.head.status
         renderResponseFields()
         visit.plan = BodyPlan(.fill, range: 0..<(head.contentLength ?? .max))
@@ -276,16 +272,14 @@ extension Journey {
 
     /// A body that grows beyond what its place holds goes to the next larger one, or is not stored.
     private func guardSize(_ fill: Fill, _ cache: CacheZone) {
+        guard fill.isStoring else { return }
         let isTooLarge = visit.filled > cache.store.objectBytesMax
-        if visit.writer == nil, fill.isStoring, visit.filled > cache.store.memoryObjectBytesMax || isTooLarge {
-            visit.writer = isTooLarge ? nil : beginWriter(cache, nil)
-            fill.outgrewMemory(visit.writer)
-            letGoOfHeld(cache)
-        } else if isTooLarge, visit.writer != nil {
-            fill.outgrewMemory(nil)
-            visit.writer = nil
-        }
-        guard !fill.isStoring else { return }
+        let outgrowsMemory = visit.writer == nil && visit.filled > cache.store.memoryObjectBytesMax
+        guard isTooLarge || outgrowsMemory else { return }
+        visit.writer = isTooLarge ? nil : beginWriter(cache, nil)
+        fill.outgrewMemory(visit.writer)
+        letGoOfHeld(cache)
+        guard visit.writer == nil else { return }
         loop.metrics.add(.cacheFillsTooLarge)
         cache.store.hitForMiss.note(fill.key.hash, .tooLarge, nowMilliseconds: WallClock.milliseconds())
     }
@@ -314,16 +308,16 @@ extension Journey {
         }
         let isStoring = fill.isStoring
         let pieces = fill.complete(trailers: trailers)
-        var isFound = true
+        var staysInTable = false
         if isStoring {
             if let writer = visit.writer {
-                isFound = !commit(writer, trailers, fill, cache)
+                staysInTable = commit(writer, trailers, fill, cache)
             } else {
                 store(pieces, trailers, fill, cache)
             }
         }
         let isOrphan = client == nil
-        letGoOfFill(fill, cache, staysInTable: !isFound)
+        letGoOfFill(fill, cache, staysInTable: staysInTable)
         fill.publish(on: loop.eventLoop)
         if isOrphan { endOrphan() }
         return true

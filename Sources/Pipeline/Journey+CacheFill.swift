@@ -11,11 +11,17 @@ extension Journey: FillReader {
     /// Becomes a reader, and looks at what there is.
     func join(_ fill: Fill) {
         visit.fill = fill
+        fillAdvanced(fill.view(), by: read(fill))
+    }
+
+    /// Becomes a reader.
+    @discardableResult
+    func read(_ fill: Fill) -> FillOutlet {
         let outlet = fill.outlet(on: loop.eventLoop)
         visit.outlet = outlet
         outlet.add(self)
         loop.metrics.adjust(.cacheWaiters, by: 1)
-        fillAdvanced(fill.view(), by: outlet)
+        return outlet
     }
 
     /// Reads no more. The leader stays the leader.

@@ -295,7 +295,6 @@ extension Journey {
             beginFetching(cache, as: .alone)
         }
         visit.isLoading = true
-        if visit.birth == nil { visit.birth = cache.purges.fillBegan() }
         let bound = NIOLoopBound((self, visit.serial), eventLoop: loop.eventLoop)
         disk.load(entry, key: key.bytes, on: loop.eventLoop) { stored in
             let (journey, serial) = bound.value
@@ -349,10 +348,7 @@ extension Journey {
     private func fetchLoaded(_ cache: CacheZone, _ key: CacheKey) -> Step {
         visit.requestTime = WallClock.milliseconds()
         if visit.directives.onlyIfCached { return failOnlyIfCached() }
-        if visit.role == .leader {
-            visit.asksForWhole = true
-            return .proceed(.balance)
-        }
+        if visit.role == .leader { return .proceed(.balance) }
         return requestBytes.withBytes { bytes in fetch(cache, key, bytes) }
     }
 }

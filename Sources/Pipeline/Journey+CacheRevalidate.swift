@@ -13,7 +13,7 @@ extension Journey {
     /// What it says of the stored response. Acted on when the response is over, so that its connection is kept.
     func noteFreshening(of stored: StoredResponse, _ cache: CacheZone, _ bytes: ByteBuffer) -> Bool {
         visit.report?.forwardedStatus = 304
-        let context = freshenContext(cache)
+        let context = storageContext(cache)
         visit.freshening = requestBytes.withBytes { requestSpan in
             bytes.withBytes { span in
                 Freshening.by304(stored, request: request, requestSpan, response: answer.head, span, context)
@@ -21,12 +21,6 @@ extension Journey {
         }
         visit.freshenedVary = bytes.withBytes { span in Vary.requirement(of: answer.head, span) }
         return true
-    }
-
-    private func freshenContext(_ cache: CacheZone) -> StorageContext {
-        StorageContext(
-            settings: cache.settings, isSecure: isSecure, objectBytesMax: cache.store.objectBytesMax,
-            requestTime: visit.requestTime, responseTime: WallClock.milliseconds())
     }
 
     func finishFreshening(_ verdict: FresheningVerdict) {
@@ -106,7 +100,7 @@ extension Journey {
     func freshenByHead(_ cache: CacheZone, _ bytes: ByteBuffer) {
         guard let stored = visit.stored, answer.head.status == 200 else { return }
         visit.freshenedVary = bytes.withBytes { span in Vary.requirement(of: answer.head, span) }
-        let context = freshenContext(cache)
+        let context = storageContext(cache)
         let verdict = requestBytes.withBytes { requestSpan in
             bytes.withBytes { span in
                 Freshening.byHEAD(stored, request: request, requestSpan, response: answer.head, span, context)

@@ -52,7 +52,8 @@ extension Journey {
         run(from: .cache)
     }
 
-    private var hasConditions: Bool {
+    /// Whether the answer may be less than the whole.
+    var hasConditions: Bool {
         request.has(.ifNoneMatch) || request.has(.ifModifiedSince) || request.has(.range)
     }
 

@@ -82,17 +82,6 @@ package final class FillTable: Sendable {
         }
     }
 
-    /// The birth of the oldest fill of a zone, or nil: purges up to it may be forgotten.
-    package func oldestBirth(in zone: ZoneTag) -> UInt64? {
-        var oldest: UInt64?
-        for shard in shards {
-            shard.fills.withLock { fills in
-                for fill in fills.values where fill.zone == zone { oldest = min(oldest ?? fill.birth, fill.birth) }
-            }
-        }
-        return oldest
-    }
-
     package var count: Int { shards.reduce(0) { $0 + $1.fills.withLock { $0.count } } }
 
     private func shard(_ hash: KeyHash) -> Shard {
