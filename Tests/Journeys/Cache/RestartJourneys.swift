@@ -279,8 +279,11 @@ struct RestartJourneys {
         let load = Load(page)
         var found = 0
         for _ in 1...50 {
+            let before = load.served.current
             load.start()
             pause(milliseconds: Int.random(in: 30...120))
+            // However slow the machine is: enough has come for some of it to be on the disk.
+            #expect(try eventually { load.served.current >= before + 100 })
             lives.kill()
             load.stop()
             try lives.start()
