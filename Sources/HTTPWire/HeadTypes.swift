@@ -40,6 +40,15 @@ package enum BodyFraming: Sendable, Equatable {
     case chunked
     /// A response that ends with the connection.
     case untilClose
+
+    // Written out to be inlined: each exchange asks several times.
+    @inlinable package static func == (one: BodyFraming, other: BodyFraming) -> Bool {
+        switch (one, other) {
+        case (.none, .none), (.chunked, .chunked), (.untilClose, .untilClose): true
+        case (.length(let one), .length(let other)): one == other
+        default: false
+        }
+    }
 }
 
 /// The bounds a head is parsed under. See `Limits`.

@@ -122,6 +122,9 @@ package enum KnownField: UInt8, Sendable, CaseIterable {
     /// Whether it has a bit in a set of seen fields.
     @inlinable package var isTracked: Bool { rawValue < 64 }
 
+    // As with `Method`: derived equality is a call through a witness.
+    @inlinable package static func == (one: KnownField, other: KnownField) -> Bool { one.rawValue == other.rawValue }
+
     /// This field's bit in a set of seen fields; 0 for one that has none.
     @inlinable var bit: UInt64 { isTracked ? 1 &<< UInt64(rawValue) : 0 }
 }

@@ -66,7 +66,10 @@ package struct RequestHead: Sendable, Equatable {
     package init() {}
 
     /// Whether a field of this name is there, dropped or not. Not for `.other`.
-    @inlinable package func has(_ field: KnownField) -> Bool {
+    ///
+    /// Always inlined: for a field named by the caller it is a test of one bit, while a call would copy the whole head
+    /// where that is a member of a class.
+    @inlinable @inline(__always) package func has(_ field: KnownField) -> Bool {
         field.isTracked ? seen & field.bit != 0 : fields.contains { $0.known == field }
     }
 
