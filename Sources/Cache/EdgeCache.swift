@@ -16,6 +16,8 @@ package final class EdgeCache: Sendable {
     /// Bodies up to this size live in memory.
     package let memoryObjectBytesMax: UInt64
     private let diskSlot = Mutex<DiskStore?>(nil)
+    /// Whether there is one: what every hit asks without a lock.
+    private let diskIsThere = Atomic<Bool>(false)
     /// The sweep that the last purge began.
     let reclaiming = Mutex<Task<Void, Never>?>(nil)
 
@@ -57,17 +59,19 @@ package final class EdgeCache: Sendable {
     }
 
     /// nil while there is none: switched off, or not yet given up by a predecessor.
-    package var disk: DiskStore? { diskSlot.withLock { $0 } }
+    package var disk: DiskStore? { diskIsThere.load(ordering: .acquiring) ? diskSlot.withLock { $0 } : nil }
 
     /// Puts the disk store to use.
     package func attach(_ disk: DiskStore) {
         let earlier = ledger.restore(sequence: disk.sequenceAtOpen, disk.purgesAtOpen)
         for record in earlier { disk.recordPurge(record) { _ in } }
         diskSlot.withLock { $0 = disk }
+        diskIsThere.store(true, ordering: .releasing)
     }
 
     /// Lets go of the disk store, for the process that follows, or for good. Blocking.
     package func detachDisk() {
+        diskIsThere.store(false, ordering: .releasing)
         let disk = diskSlot.withLock { slot -> DiskStore? in
             defer { slot = nil }
             return slot

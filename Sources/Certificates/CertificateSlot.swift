@@ -30,10 +30,13 @@ final class CertificateSlot: Sendable {
     let fingerprints: [FileFingerprint?]
     /// Whether the files as fingerprinted are no good, and `loaded` is what they held before.
     let isOutdated: Bool
+    /// What the context offers by ALPN.
+    let offersHTTP2: Bool
     private let state: Mutex<State>
     private let making = Mutex(())
 
-    init(source: Source, loaded: LoadedCertificate?, fingerprints: [FileFingerprint?]) {
+    init(source: Source, loaded: LoadedCertificate?, fingerprints: [FileFingerprint?], offersHTTP2: Bool) {
+        self.offersHTTP2 = offersHTTP2
         self.source = source
         self.loaded = loaded
         self.fingerprints = fingerprints
@@ -45,6 +48,7 @@ final class CertificateSlot: Sendable {
     /// the session tickets, goes on.
     init(_ other: CertificateSlot, fingerprints: [FileFingerprint?], isOutdated: Bool) {
         self.isOutdated = isOutdated
+        offersHTTP2 = other.offersHTTP2
         source = other.source
         loaded = other.loaded
         self.fingerprints = fingerprints
@@ -81,7 +85,7 @@ final class CertificateSlot: Sendable {
             default:
                 throw CertificateError(.authority, "no certificate and no local authority")
             }
-            let context = try ServerTLS.context(certificate)
+            let context = try ServerTLS.context(certificate, offersHTTP2: offersHTTP2)
             state.withLock { $0 = State(context: context, renewal: renewal) }
             return (context, true)
         }

@@ -47,7 +47,8 @@ package final class CertificateStore: Sendable {
     }
 
     /// The store of another configuration. Whatever it shares with this one is taken over: a certificate whose files
-    /// did not change, or changed without a byte of them changing, keeps its context, and so its clients' tickets.
+    /// did not change, or changed without a byte of them changing, keeps its context, and so its clients' tickets. What
+    /// ALPN offers is part of a context: where that changes, all are made anew.
     ///
     /// - Throws: the first error; this store then stays good.
     package func reloaded(
@@ -62,7 +63,8 @@ package final class CertificateStore: Sendable {
         var old: [CertificateSlot.Source: CertificateSlot] = [:]
         // Another data directory means another authority, whose leaves are others.
         let isSameData = previous?.dataDirectory == configuration.data
-        for slot in previous?.slots ?? [] {
+        let offersHTTP2 = configuration.listen.http2
+        for slot in previous?.slots ?? [] where slot.offersHTTP2 == offersHTTP2 {
             if case .local = slot.source, !isSameData { continue }
             old[slot.source] = slot
         }
@@ -77,7 +79,7 @@ package final class CertificateStore: Sendable {
                 place = known
             } else {
                 do {
-                    slots.append(try Self.slot(source, old[source]))
+                    slots.append(try Self.slot(source, old[source], offersHTTP2: offersHTTP2))
                 } catch {
                     throw error.of(zone: zone.name)
                 }
@@ -131,18 +133,19 @@ package final class CertificateStore: Sendable {
     }
 
     private static func slot(
-        _ source: CertificateSlot.Source, _ old: CertificateSlot?
+        _ source: CertificateSlot.Source, _ old: CertificateSlot?, offersHTTP2: Bool
     ) throws(CertificateError) -> CertificateSlot {
         guard case .files(let files) = source else {
-            return old ?? CertificateSlot(source: source, loaded: nil, fingerprints: [])
+            return old
+                ?? CertificateSlot(source: source, loaded: nil, fingerprints: [], offersHTTP2: offersHTTP2)
         }
-        return try load(files, old)
+        return try load(files, old, offersHTTP2: offersHTTP2)
     }
 
     /// The slot of two files: `old` itself if neither was touched, its context if no byte changed, else a new one.
-    static func load(_ files: Zone.CertificateFiles, _ old: CertificateSlot?) throws(CertificateError)
-        -> CertificateSlot
-    {
+    static func load(
+        _ files: Zone.CertificateFiles, _ old: CertificateSlot?, offersHTTP2: Bool
+    ) throws(CertificateError) -> CertificateSlot {
         // Taken before reading: a change in between is then seen as one later.
         let fingerprints = fingerprints(files)
         if let old, !old.isOutdated, old.fingerprints == fingerprints { return old }
@@ -150,7 +153,8 @@ package final class CertificateStore: Sendable {
         if let old, old.loaded?.digest == loaded.digest {
             return CertificateSlot(old, fingerprints: fingerprints, isOutdated: false)
         }
-        return CertificateSlot(source: .files(files), loaded: loaded, fingerprints: fingerprints)
+        return CertificateSlot(
+            source: .files(files), loaded: loaded, fingerprints: fingerprints, offersHTTP2: offersHTTP2)
     }
 
     static func fingerprints(_ files: Zone.CertificateFiles) -> [FileFingerprint?] {

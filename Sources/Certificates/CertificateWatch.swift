@@ -51,7 +51,7 @@ package struct CertificateWatch: Sendable {
             }
             pending[files] = nil
             do {
-                let new = try CertificateStore.load(files, slot)
+                let new = try CertificateStore.load(files, slot, offersHTTP2: slot.offersHTTP2)
                 replacing[position] = new
                 if new.loaded?.digest != slot.loaded?.digest { replaced.append(files) }
             } catch {

@@ -17,14 +17,19 @@ enum ServerTLS {
     /// makes a ticket key for each context and replaces it every two days, keeping the one before for as long again; a
     /// key lives as long as its context, which is why reloading keeps contexts. Only a TLS 1.2 client that takes no
     /// tickets gets an entry in the engine's own cache, which holds at most 20,480 of them in a context, for two hours.
-    static func context(_ certificate: LoadedCertificate) throws(CertificateError) -> NIOSSLContext {
+    ///
+    /// - Parameter offersHTTP2: whether ALPN (RFC 7301) offers `h2` before `http/1.1`. A client without ALPN speaks
+    ///   HTTP/1.1.
+    static func context(
+        _ certificate: LoadedCertificate, offersHTTP2: Bool
+    ) throws(CertificateError) -> NIOSSLContext {
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: certificate.chain.map { .certificate($0) }, privateKey: .privateKey(certificate.key)
         )
         configuration.minimumTLSVersion = .tlsv12
         configuration.cipherSuites = cipherSuites
         configuration.curves = [.x25519_MLKEM768, .x25519, .secp256r1, .secp384r1]
-        configuration.applicationProtocols = ["http/1.1"]
+        configuration.applicationProtocols = offersHTTP2 ? ["h2", "http/1.1"] : ["http/1.1"]
         // How long we wait for the answer to our close_notify; clients that do not send one are the rule.
         configuration.shutdownTimeout = .seconds(1)
         do {

@@ -71,6 +71,8 @@ extension Configuration {
     package struct Listen: Sendable, Equatable {
         package var http: [ListenAddress] = []
         package var https: [ListenAddress] = []
+        /// Whether HTTP/2 is offered to clients of `https` (ALPN, RFC 9113, section 3.2).
+        package var http2 = true
         package init() {}
     }
 
@@ -78,9 +80,13 @@ extension Configuration {
         package var address: SocketAddressText
         /// Whether connections from `trusted_proxies` must begin with a PROXY protocol header (v1 or v2).
         package var proxyProtocol = false
-        package init(address: SocketAddressText, proxyProtocol: Bool = false) {
+        /// In the clear: whether a client may begin with HTTP/2 by prior knowledge (RFC 9113, section 3.3). Always false
+        /// for `https`, where `Listen.http2` decides.
+        package var http2 = false
+        package init(address: SocketAddressText, proxyProtocol: Bool = false, http2: Bool = false) {
             self.address = address
             self.proxyProtocol = proxyProtocol
+            self.http2 = http2
         }
     }
 
@@ -130,6 +136,8 @@ extension Configuration {
         /// Slowest request body, bytes per second averaged over the body timeout; 0 takes any.
         package var bodyRateBytesPerSecond = Limits.bodyRateBytesPerSecondDefault
         package var requestsPerConnection = Limits.requestsPerConnectionDefault
+        /// Requests that an HTTP/2 client may have under way on one connection (RFC 9113, section 5.1.2).
+        package var streamsPerConnection = Limits.http2StreamsPerConnectionDefault
         /// Over all listeners; accepting pauses above it.
         package var connections = Limits.connectionsDefault
         package init() {}
@@ -227,6 +235,17 @@ package struct Zone: Sendable, Equatable {
 /// One origin server of a zone.
 package struct Origin: Sendable, Hashable {
     package enum Scheme: String, Sendable { case http, https }
+
+    /// Whether HTTP/2 is spoken to an origin.
+    package enum HTTP2Use: String, Sendable, CaseIterable {
+        /// With `https`, what ALPN settles on; with `http`, HTTP/1.1.
+        case auto
+        /// HTTP/2 or nothing: by ALPN with `https`, by prior knowledge with `http` (RFC 9113, section 3.3).
+        case on
+        /// HTTP/1.1 only.
+        case off
+    }
+
     package var scheme: Scheme
     /// DNS name in lower case, or an IP address without brackets.
     package var host: String
@@ -238,6 +257,7 @@ package struct Origin: Sendable, Hashable {
     package var hostHeader: String?
     package var health: Health?
     package var tls = OriginTLS()
+    package var http2 = HTTP2Use.auto
     /// How often a DNS name is looked up anew, milliseconds.
     package var resolveEvery = Limits.resolveIntervalMillisecondsDefault
 

@@ -61,6 +61,7 @@ extension ConfigurationTable {
         keys: [
             ConfigurationKey("http", "address or list of addresses", "[]"),
             ConfigurationKey("https", "address or list of addresses", "[]"),
+            ConfigurationKey("http2", "true or false", "true"),
         ]
     )
     static let listenAddress = ConfigurationTable(
@@ -68,6 +69,7 @@ extension ConfigurationTable {
         keys: [
             ConfigurationKey("address", "address", "required"),
             ConfigurationKey("proxy_protocol", "true or false", "false"),
+            ConfigurationKey("http2", "true or false", "false"),
         ]
     )
     static let log = ConfigurationTable(
@@ -104,6 +106,7 @@ extension ConfigurationTable {
             .number("header_count", Limits.fieldCountDefault),
             .size("body_rate", Limits.bodyRateBytesPerSecondDefault),
             .number("requests_per_connection", Limits.requestsPerConnectionDefault),
+            .number("streams_per_connection", Limits.http2StreamsPerConnectionDefault),
             .number("connections", Limits.connectionsDefault),
         ]
     )
@@ -185,6 +188,7 @@ extension ConfigurationTable {
             .number("weight", 1),
             ConfigurationKey("backup", "true or false", "false"),
             ConfigurationKey("host", "Host value", "the client's"),
+            ConfigurationKey("http2", "auto, on or off", Origin.HTTP2Use.auto.rawValue),
             .duration("resolve_every", Limits.resolveIntervalMillisecondsDefault),
             ConfigurationKey("health", "path, mapping or off", "the zone's"),
             ConfigurationKey("tls", "mapping", "none"),

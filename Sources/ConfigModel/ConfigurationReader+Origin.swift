@@ -54,6 +54,7 @@ extension ConfigurationReader {
         }
         assign(&origin.resolveEvery, duration(section["resolve_every"], in: Limits.timeoutMillisecondsRange))
         origin.health = section["health"].map { health($0) } ?? zoneHealth
+        assign(&origin.http2, http2Use(section["http2"]))
         origin.tls = originTLS(section["tls"])
         if origin.scheme == .http, section["tls"] != nil {
             report(
@@ -67,6 +68,21 @@ extension ConfigurationReader {
     private mutating func originURL(_ slot: Slot) -> Origin? {
         parsed(slot, "a URL such as http://127.0.0.1:8000") { text throws(Misread) in try OriginURL.parse(text) }
     }
+
+    private mutating func http2Use(_ slot: Slot?) -> Origin.HTTP2Use? {
+        guard let slot, let written = slot.node.scalar?.string else { return word(slot, among: Self.http2Words) }
+        let help: String? =
+            switch written.lowercased() {
+            case "true", "yes", "always", "force", "forced", "h2", "h2c", "required": "write on"
+            case "false", "no", "never", "none", "disabled", "http/1.1": "write off"
+            default: nil
+            }
+        guard let help else { return word(slot, among: Self.http2Words) }
+        mismatch(slot, "one of \(Self.http2Words.map(\.word).joined(separator: ", "))", help: help)
+        return nil
+    }
+
+    private static let http2Words = Origin.HTTP2Use.allCases.map { (word: $0.rawValue, value: $0) }
 
     // MARK: Health
 

@@ -38,9 +38,9 @@ extension ConfigurationReader {
         }
         guard let section = section(slot, .listen) else { return listen }
         var seen: [SocketAddressText: Int] = [:]
-        listen.http = listenAddresses(section["http"], seen: &seen)
+        listen.http = listenAddresses(section["http"], isSecure: false, seen: &seen)
         let errorsBefore = errorCount
-        listen.https = listenAddresses(section["https"], seen: &seen)
+        listen.https = listenAddresses(section["https"], isSecure: true, seen: &seen)
         // An address that could not be read is reported already and counts as one.
         listensHTTPS = !listen.https.isEmpty || errorCount > errorsBefore
         if section["http"] == nil, section["https"] == nil {
@@ -49,19 +49,26 @@ extension ConfigurationReader {
                 help: "add http: [\"127.0.0.1:8080\"]"
             )
         }
+        assign(&listen.http2, flag(section["http2"]))
+        if section["http2"] != nil, !listensHTTPS {
+            warn(
+                section.place(of: "http2"), "this has no effect: listen has no https address",
+                help: "for HTTP/2 in the clear, write http: [{ address: \"127.0.0.1:8080\", http2: true }]"
+            )
+        }
         return listen
     }
 
     private static let listenAddressesMax = 1024
 
     private mutating func listenAddresses(
-        _ slot: Slot?, seen: inout [SocketAddressText: Int]
+        _ slot: Slot?, isSecure: Bool, seen: inout [SocketAddressText: Int]
     ) -> [Configuration.ListenAddress] {
         guard let slot else { return [] }
         let elements = list(slot, of: "addresses", single: true, countMax: ConfigurationReader.listenAddressesMax)
         var addresses: [Configuration.ListenAddress] = []
         for element in elements ?? [] {
-            guard let address = listenAddress(element) else { continue }
+            guard let address = listenAddress(element, isSecure: isSecure) else { continue }
             // Port 0 is another port each time.
             if address.address.port != 0, let line = seen[address.address] {
                 let found = "found \"\(address.address)\" again; it was first given in line \(line)"
@@ -74,18 +81,27 @@ extension ConfigurationReader {
         return addresses
     }
 
-    private mutating func listenAddress(_ slot: Slot) -> Configuration.ListenAddress? {
+    private mutating func listenAddress(_ slot: Slot, isSecure: Bool) -> Configuration.ListenAddress? {
         guard case .mapping = slot.node else {
             return socketAddress(slot).map { Configuration.ListenAddress(address: $0) }
         }
         let subject = "\(slot.key) of \(slot.subject)"
         guard let section = section(slot.node, .listenAddress, subject: subject, label: slot.label) else { return nil }
         let proxyProtocol = flag(section["proxy_protocol"]) ?? false
+        let http2 = flag(section["http2"]) ?? false
+        if isSecure, section["http2"] != nil {
+            report(
+                section.place(of: "http2"), "expected \"http2\" only with an address of http, found it in https",
+                help: "over TLS, client and server agree on it; http2 of listen turns it off for all of https"
+            )
+        }
         guard let address = section["address"] else {
             missing("address", in: section, help: "add address: \"127.0.0.1:8080\"")
             return nil
         }
-        return socketAddress(address).map { Configuration.ListenAddress(address: $0, proxyProtocol: proxyProtocol) }
+        return socketAddress(address).map {
+            Configuration.ListenAddress(address: $0, proxyProtocol: proxyProtocol, http2: http2)
+        }
     }
 
     private mutating func socketAddress(_ slot: Slot) -> SocketAddressText? {
@@ -202,6 +218,9 @@ extension ConfigurationReader {
             section["requests_per_connection"], in: ConfigurationReader.requestsPerConnectionRange
         )
         assign(&limits.requestsPerConnection, requests)
+        assign(
+            &limits.streamsPerConnection,
+            number(section["streams_per_connection"], in: Limits.http2StreamsPerConnectionRange))
         assign(&limits.connections, number(section["connections"], in: ConfigurationReader.connectionsRange))
         if section["request_line"] != nil, limits.requestLineBytes > limits.headBytes {
             warn(

@@ -30,14 +30,13 @@ package final class EdgeLoop: @unchecked Sendable {
 
     /// An empty buffer to render a head into. Who gives it back after writing saves the next one an allocation.
     package func takeOutput(minimumCapacity: Int = 4096) -> ByteBuffer {
-        guard var output = spareOutput else { return ByteBufferAllocator().buffer(capacity: minimumCapacity) }
-        spareOutput = nil
+        guard var output = spareOutput.take() else { return ByteBufferAllocator().buffer(capacity: minimumCapacity) }
         // Gets new memory by itself if what was written last still waits for its socket.
         output.clear(minimumCapacity: minimumCapacity)
         return output
     }
 
-    package func giveBackOutput(_ output: ByteBuffer) {
+    package func giveBackOutput(_ output: consuming ByteBuffer) {
         guard output.storageCapacity <= Limits.readBufferBytesRange.upperBound else { return }
         spareOutput = output
     }

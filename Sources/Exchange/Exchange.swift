@@ -19,6 +19,7 @@ open class Exchange {
     /// The other end of the connection, or who its PROXY protocol header names.
     package final var peer = IPAddress.unspecified
     package final var isSecure = false
+    package final var version = HTTPVersion.http11
     /// The client hello's summary; nil on plain connections.
     package final var tls: TLSFacts?
 
@@ -58,6 +59,7 @@ open class Exchange {
         client = nil
         peer = .unspecified
         isSecure = false
+        version = .http11
         tls = nil
         request.reset()
         answer.head.reset()
@@ -73,9 +75,45 @@ open class Exchange {
         firstByteAt = 0
     }
 
+    /// Adds a field to the request that the client did not send.
+    package final func addRequestField(_ name: StaticString, _ value: [UInt8]) {
+        let start = requestBytes.readableBytes
+        requestBytes.writeStaticString(name)
+        let valueStart = requestBytes.readableBytes
+        requestBytes.writeBytes(value)
+        request.fields.append(
+            Field(
+                name: ByteRange(start: UInt32(clamping: start), count: UInt32(clamping: valueStart - start)),
+                value: ByteRange(start: UInt32(clamping: valueStart), count: UInt32(clamping: value.count)),
+                known: .other, isDropped: false))
+    }
+
     /// Notes why the exchange failed, unless a reason stands already.
     package final func note(_ reason: Failure) {
         if failure == nil { failure = reason }
+    }
+}
+
+/// The version of HTTP that the client speaks.
+package enum HTTPVersion: UInt8, Sendable {
+    case http10, http11, http2
+
+    /// As the access log has it.
+    package var label: StaticString {
+        switch self {
+        case .http10: "HTTP/1.0"
+        case .http11: "HTTP/1.1"
+        case .http2: "HTTP/2"
+        }
+    }
+
+    /// As Via has it (RFC 9110, section 7.6.3).
+    package var received: StaticString {
+        switch self {
+        case .http10: "1.0"
+        case .http11: "1.1"
+        case .http2: "2"
+        }
     }
 }
 

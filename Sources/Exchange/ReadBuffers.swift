@@ -12,14 +12,13 @@ package final class ReadBuffers {
     package init() {}
 
     fileprivate func take(capacity: Int, allocator: ByteBufferAllocator) -> ByteBuffer {
-        guard var buffer = spare else { return allocator.buffer(capacity: capacity) }
-        spare = nil
+        guard var buffer = spare.take() else { return allocator.buffer(capacity: capacity) }
         buffer.clear(minimumCapacity: capacity)
         return buffer
     }
 
     /// Takes back a buffer that was read into. Harmless if it is still in use elsewhere.
-    package func giveBack(_ buffer: ByteBuffer) {
+    package func giveBack(_ buffer: consuming ByteBuffer) {
         guard buffer.storageCapacity <= Limits.readBufferBytesRange.upperBound else { return }
         spare = buffer
     }

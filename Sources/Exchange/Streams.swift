@@ -106,6 +106,9 @@ package protocol OriginLink: AnyObject {
     /// Whether the link has carried an exchange before: then the origin may have closed it meanwhile.
     var isReused: Bool { get }
 
+    /// The origin may hand the request back unread (RFC 9113, section 8.7): until it answers, the body is worth keeping.
+    var mayBeRefused: Bool { get }
+
     /// Who the link answers to from now on. Before `send`.
     func attach(_ receiver: any OriginReceiver)
 

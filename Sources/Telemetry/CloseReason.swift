@@ -18,6 +18,10 @@ package enum CloseReason: Int, CaseIterable, Sendable {
     case draining
     case tunnelEnded
     case tlsFailed
+    /// An error of HTTP/2 (RFC 9113, section 5.4.1).
+    case protocolError
+    /// The client did too much of something that costs us and brings it nothing: ENHANCE_YOUR_CALM.
+    case abuse
     case internalError
     case other
 }
@@ -37,6 +41,8 @@ extension CloseReason {
         case .draining: "draining"
         case .tunnelEnded: "tunnel_ended"
         case .tlsFailed: "tls_failed"
+        case .protocolError: "protocol_error"
+        case .abuse: "abuse"
         case .internalError: "internal_error"
         case .other: "other"
         }

@@ -20,6 +20,30 @@ package enum Counter: Int, CaseIterable, Sendable {
     /// Origin to client.
     case tunnelBytesOut
 
+    // HTTP/2 with clients (RFC 9113).
+    case http2ConnectionsSecure
+    case http2ConnectionsClear
+    case http2Streams
+    case http2ResetsByClient
+    /// Streams that we reset: the client's errors, and responses that could not be completed.
+    case http2ResetsByEdge
+    /// Connections ended because the client broke the protocol.
+    case http2ProtocolErrors
+    /// Connections ended with ENHANCE_YOUR_CALM, by what the client did too much of.
+    case http2AbuseRapidReset
+    case http2AbuseServerReset
+    case http2AbuseContinuationFlood
+    case http2AbuseSettingsFlood
+    case http2AbusePingFlood
+    case http2AbuseWindowUpdateFlood
+    case http2AbuseEmptyFrames
+    case http2AbusePriorityFlood
+    case http2AbuseHPACKBomb
+    case http2AbuseTinyWindow
+    case http2AbuseStreamFlood
+    case http2AbuseUnknownFrames
+    case http2AbuseControlBacklog
+
     // To the origin.
     case originBytesIn
     case originBytesOut
@@ -117,6 +141,14 @@ extension Counter {
             .requestsReceived, .interimResponses, .clientBytesIn, .clientBytesOut, .tunnelsOpened, .tunnelBytesIn,
             .tunnelBytesOut:
             clientSeries
+        case .http2ConnectionsSecure, .http2ConnectionsClear, .http2Streams, .http2ResetsByClient, .http2ResetsByEdge,
+            .http2ProtocolErrors:
+            http2Series
+        case .http2AbuseRapidReset, .http2AbuseServerReset, .http2AbuseContinuationFlood, .http2AbuseSettingsFlood,
+            .http2AbusePingFlood, .http2AbuseWindowUpdateFlood, .http2AbuseEmptyFrames, .http2AbusePriorityFlood,
+            .http2AbuseHPACKBomb, .http2AbuseTinyWindow, .http2AbuseStreamFlood, .http2AbuseUnknownFrames,
+            .http2AbuseControlBacklog:
+            http2AbuseSeries
         case .configReloadsOK, .configReloadsFailed, .certificateReloadsOK, .certificateReloadsFailed,
             .accessLogLinesWritten, .accessLogLinesDropped, .accessLogWriteErrors, .processLogLinesDropped:
             processSeries

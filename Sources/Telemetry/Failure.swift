@@ -42,6 +42,10 @@ package enum Failure: Int, Error, Sendable, CaseIterable {
     case originIdleTimeout  // 524
     case originClosedEarly  // 520
     case originBadResponse  // 520
+    /// The origin handed the request back unread (RFC 9113, section 8.7).
+    case originRefusedStream  // 520
+    /// An HTTP/2 origin that takes no extended CONNECT was to switch protocols (RFC 8441, section 3).
+    case originWithoutConnect  // 520
 }
 
 /// Who would have to act for the request to succeed.
@@ -95,6 +99,8 @@ extension Failure {
         case .originIdleTimeout: "origin_idle_timeout"
         case .originClosedEarly: "origin_closed_early"
         case .originBadResponse: "origin_bad_response"
+        case .originRefusedStream: "origin_refused_stream"
+        case .originWithoutConnect: "origin_no_extended_connect"
         }
     }
 
@@ -108,7 +114,7 @@ extension Failure {
             .edge
         case .validationFailed, .noHealthyOrigin, .originName, .originRefused, .originUnreachable,
             .originConnectTimeout, .originHandshake, .originCertificate, .originFirstByteTimeout, .originIdleTimeout,
-            .originClosedEarly, .originBadResponse:
+            .originClosedEarly, .originBadResponse, .originRefusedStream, .originWithoutConnect:
             .origin
         }
     }
@@ -130,7 +136,7 @@ extension Failure {
         case .notImplemented: 501
         case .pooledConnectionLost, .originName, .originRefused, .originUnreachable, .originHandshake,
             .originCertificate,
-            .originClosedEarly, .originBadResponse:
+            .originClosedEarly, .originBadResponse, .originRefusedStream, .originWithoutConnect:
             502
         case .poolExhausted, .outOfResources, .draining, .noHealthyOrigin: 503
         case .onlyIfCached, .validationFailed, .originConnectTimeout, .originFirstByteTimeout, .originIdleTimeout: 504
@@ -138,11 +144,12 @@ extension Failure {
         }
     }
 
-    /// Whether nothing of the request can have reached an origin, so that any request may be sent again.
+    /// Whether nothing of the request can have been looked at by an origin, so that any request may be sent again, as far as
+    /// its body is still here.
     package var happenedBeforeSending: Bool {
         switch self {
         case .pooledConnectionLost, .originName, .originRefused, .originUnreachable, .originConnectTimeout,
-            .originHandshake, .originCertificate:
+            .originHandshake, .originCertificate, .originRefusedStream:
             true
         default:
             false
@@ -185,7 +192,9 @@ extension Failure {
         case .originFirstByteTimeout: "The origin did not begin its response in time."
         case .originIdleTimeout: "The origin stopped in the middle of its response."
         case .originClosedEarly: "The origin closed the connection before its response was complete."
-        case .originBadResponse: "The origin's response is not valid HTTP/1.1."
+        case .originBadResponse: "The origin's response is not valid HTTP."
+        case .originRefusedStream: "The origin server takes no more requests for now."
+        case .originWithoutConnect: "The origin server speaks HTTP/2 and takes no WebSocket over it."
         }
     }
 }

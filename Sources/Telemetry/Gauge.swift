@@ -7,6 +7,9 @@ package enum Gauge: Int, CaseIterable, Sendable {
     case clientConnectionsIdle
     case requestsActive
     case tunnelsActive
+    case http2ConnectionsActive
+    /// Requests of HTTP/2 being answered, those included that wait for their client's window.
+    case http2StreamsActive
     case originConnectionsActive
     case originConnectionsIdle
     /// Exchanges waiting for an origin connection now.
@@ -43,6 +46,10 @@ extension Gauge {
             .init("martlet_requests_active", "Requests being answered now.")
         case .tunnelsActive:
             .init("martlet_tunnels_active", "Upgraded connections carrying bytes now.")
+        case .http2ConnectionsActive:
+            .init("martlet_http2_connections_active", "Client connections open now that speak HTTP/2.")
+        case .http2StreamsActive:
+            .init("martlet_http2_streams_active", "Streams of HTTP/2 open now, with clients.")
         case .originConnectionsActive:
             .init("martlet_origin_connections_active", "Origin connections serving an exchange now.")
         case .originConnectionsIdle:

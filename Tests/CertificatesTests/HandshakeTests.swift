@@ -97,7 +97,7 @@ private final class EchoHandler: ChannelInboundHandler {
                 )
                 #expect(text.contains("Verify return code: 0 (ok)"))
                 #expect(text.contains("subject=CN = \(name)"))
-                #expect(text.contains("ALPN protocol: http/1.1"))
+                #expect(text.contains("ALPN protocol: h2"))
                 #expect(text.contains("pong"))
             }
             // No name, or one of nobody: the zone of every host.
@@ -108,13 +108,30 @@ private final class EchoHandler: ChannelInboundHandler {
         }
     }
 
+    @Test func theConfigurationDecidesWhatIsOffered() async throws {
+        var configuration = workshop.configuration([zone("a.test")])
+        let first = try CertificateStore(configuration: configuration)
+        configuration.listen.http2 = false
+        let second = try first.reloaded(with: configuration)
+        #expect(try second.context(forZone: 0) !== (try first.context(forZone: 0)))
+        for (store, offers, agreed) in [
+            (first, "http/1.1,h2", "ALPN protocol: h2"), (first, "http/1.1", "ALPN protocol: http/1.1"),
+            (second, "h2,http/1.1", "ALPN protocol: http/1.1"), (second, "h2", "No ALPN negotiated"),
+        ] {
+            try await serving(store, ["a.test"]) { client in
+                let text = try workshop.run(client + ["-servername", "a.test", "-alpn", offers], input: "ping\n")
+                #expect(text.contains(agreed), "\(offers): \(text)")
+            }
+        }
+    }
+
     @Test func curlTrustsTheAuthority() async throws {
         let names = ["a.test"]
         try await serving(try store(names), names) { client in
             let port = try #require(client[4].split(separator: ":").last)
             let text = try workshop.run(
                 [
-                    "curl", "-sS", "--http0.9", "--cacert", "var/ca/ca.pem", "--connect-to",
+                    "curl", "-sS", "--no-alpn", "--http0.9", "--cacert", "var/ca/ca.pem", "--connect-to",
                     "a.test:443:127.0.0.1:\(port)",
                 ]
                     + ["https://a.test/"]

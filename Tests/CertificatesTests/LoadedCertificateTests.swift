@@ -22,7 +22,7 @@ import Testing
         let loaded = try LoadedCertificate.load(files)
         #expect(loaded.chain.count == 1)
         #expect(loaded.warnings(zone: "example.test", path: files.certificate, hostnames: ["example.test"]).isEmpty)
-        _ = try ServerTLS.context(loaded)
+        _ = try ServerTLS.context(loaded, offersHTTP2: true)
     }
 
     @Test func keyForms() throws {

@@ -82,6 +82,10 @@ private func expanded(_ text: String) -> String {
             "expected a number from 16 to 1024 for \"header_count\" in limits, found \"15\""
         ),
         (
+            "limits: { streams_per_connection: 0 }", 35,
+            "expected a number from 1 to 1024 for \"streams_per_connection\" in limits, found \"0\""
+        ),
+        (
             "admin: localhost:9090", 8,
             "expected an address such as 127.0.0.1:8080, [::1]:8080 or *:8080 for \"admin\", found \"localhost:9090\""
         ),
@@ -238,6 +242,18 @@ private func expanded(_ text: String) -> String {
             "expected a host name such as www.example.test for \"host\"{origin}, found \"a/b\""
         ),
         (
+            "{ url: http://a, http2: true }", 29,
+            "expected one of auto, on, off for \"http2\"{origin}, found \"true\""
+        ),
+        (
+            "{ url: http://a, http2: none }", 29,
+            "expected one of auto, on, off for \"http2\"{origin}, found \"none\""
+        ),
+        (
+            "{ url: http://a, http2: [on] }", 29,
+            "expected one of auto, on, off for \"http2\"{origin}, found a list"
+        ),
+        (
             "{ url: http://a, resolve_every: 1ms }", 37,
             "expected a duration from 10ms to 1d for \"resolve_every\"{origin}, found \"1ms\""
         ),
@@ -302,6 +318,18 @@ private func expanded(_ text: String) -> String {
             "listen: { http: \"*:80\", https: \"*:80\" }\n{a}",
             [
                 "1:32 expected every address once, found \"[::]:80\" again; it was first given in line 1"
+            ]
+        ),
+        (
+            "listen: { https: { address: \"*:80\", http2: true } }\n{a}",
+            [
+                "1:37 expected \"http2\" only with an address of http, found it in https"
+            ]
+        ),
+        (
+            "listen: { http: \"*:80\", http2: on }\n{a}",
+            [
+                "1:32 expected true or false for \"http2\" in listen, found \"on\""
             ]
         ),
         (
@@ -371,6 +399,12 @@ private func expanded(_ text: String) -> String {
             [
                 "2:8 \"admin\" can be reached from other machines and asks nobody for a password",
                 "3:19 \"::/0\" trusts every client",
+            ]
+        ),
+        (
+            "listen: { http: \"*:80\", http2: true }\n{a}",
+            [
+                "1:25 this has no effect: listen has no https address"
             ]
         ),
         (

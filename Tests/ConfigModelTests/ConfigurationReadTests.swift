@@ -41,7 +41,8 @@ func problems(_ text: String) -> [ConfigurationProblem] {
 
     static let everything = """
         listen:
-          http: ["127.0.0.1:8080", { address: "[::1]:81", proxy_protocol: true }]
+          http: ["127.0.0.1:8080", { address: "[::1]:81", proxy_protocol: true, http2: true }]
+          http2: false
           https:
             - "*:8443"
         admin: off
@@ -58,6 +59,7 @@ func problems(_ text: String) -> [ConfigurationProblem] {
           header_count: 64
           body_rate: 0
           requests_per_connection: 10
+          streams_per_connection: 7
           connections: 1000
         zones:
           Example.TEST.:
@@ -68,6 +70,7 @@ func problems(_ text: String) -> [ConfigurationProblem] {
                 weight: 3
                 backup: true
                 host: internal.example:99
+                http2: "on"
                 resolve_every: 1m
                 health: /alive?full=1
                 tls:
@@ -76,7 +79,7 @@ func problems(_ text: String) -> [ConfigurationProblem] {
                   server_name: x.example
                   certificate: /c/client.pem
                   key: /c/client.key
-              - { url: "http://[2001:DB8::1]:81", health: off }
+              - { url: "http://[2001:DB8::1]:81", health: off, http2: off }
             tls: { certificate: cert.pem, key: key.pem }
             balance: { hash: "header:X-User" }
             health: { path: /up, every: 20s, timeout: 4s, healthy_after: 1, unhealthy_after: 9, expect: 200-204 }
@@ -101,9 +104,10 @@ func problems(_ text: String) -> [ConfigurationProblem] {
         #expect(
             configuration.listen.http == [
                 .init(address: .init(host: "127.0.0.1", port: 8080)),
-                .init(address: .init(host: "::1", port: 81), proxyProtocol: true),
+                .init(address: .init(host: "::1", port: 81), proxyProtocol: true, http2: true),
             ])
         #expect(configuration.listen.https == [.init(address: .init(host: "::", port: 8443))])
+        #expect(!configuration.listen.http2)
         #expect(configuration.admin == nil)
         #expect(configuration.data == "/srv/martlet/data")
         #expect(configuration.threads == 3)
@@ -119,6 +123,7 @@ func problems(_ text: String) -> [ConfigurationProblem] {
         let limits = configuration.limits
         #expect([limits.requestLineBytes, limits.headBytes, limits.fieldCount] == [8192, 32768, 64])
         #expect([limits.bodyRateBytesPerSecond, limits.requestsPerConnection, limits.connections] == [0, 10, 1000])
+        #expect(limits.streamsPerConnection == 7)
         #expect(configuration.zones.map(\.name) == ["example.test", "*"])
     }
 
@@ -165,6 +170,7 @@ func problems(_ text: String) -> [ConfigurationProblem] {
         second.weight = 3
         second.backup = true
         second.hostHeader = "internal.example:99"
+        second.http2 = .on
         second.resolveEvery = 60_000
         second.health = Origin.Health()
         second.health?.path = "/alive?full=1"
@@ -172,7 +178,9 @@ func problems(_ text: String) -> [ConfigurationProblem] {
         second.tls.serverName = "x.example"
         second.tls.clientCertificate = .init(certificate: "/c/client.pem", key: "/c/client.key")
         #expect(origins[1] == second)
-        #expect(origins[2] == Origin(scheme: .http, host: "2001:db8::1", port: 81))
+        var third = Origin(scheme: .http, host: "2001:db8::1", port: 81)
+        third.http2 = .off
+        #expect(origins[2] == third)
     }
 
     @Test(arguments: [
@@ -191,6 +199,15 @@ func problems(_ text: String) -> [ConfigurationProblem] {
     ]) func accessLogs(written: String, expected: Configuration.AccessLog.Destination) throws {
         let loaded = try parse(Self.least + "\naccess_log: \(written)\n")
         #expect(loaded.configuration.accessLog.destination == expected)
+    }
+
+    @Test(arguments: Origin.HTTP2Use.allCases) func usesOfHTTP2(use: Origin.HTTP2Use) throws {
+        for url in ["http://a", "https://a"] {
+            let origin = "{ url: \"\(url)\", http2: \(use.rawValue) }"
+            let loaded = try parse(Self.least.replacing("\"http://127.0.0.1:8000\"", with: origin))
+            #expect(loaded.configuration.zones.first?.origins.first?.http2 == use)
+            #expect(loaded.warnings.isEmpty)
+        }
     }
 
     @Test func theWordsForDefaultsMeanThem() throws {

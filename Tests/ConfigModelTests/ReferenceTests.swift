@@ -65,10 +65,11 @@ import Testing
                   weight: 1
                   backup: false
                   resolve_every: 30s
+                  http2: auto
                   tls: { verify: true }
             """
         let least = """
-            listen: { https: "*:1" }
+            listen: { http: "*:2", https: "*:1" }
             zones:
               a.test:
                 tls: { certificate: c.pem, key: k.pem }
@@ -76,7 +77,10 @@ import Testing
                 origins: https://o.test
             """
         let full = """
-            listen: { https: { address: "*:1", proxy_protocol: false } }
+            listen:
+              http: { address: "*:2", proxy_protocol: false, http2: false }
+              https: { address: "*:1", proxy_protocol: false }
+              http2: true
             log: \(mapping(.log))
             access_log: \(mapping(.accessLog, without: ["path"]))
             timeouts: \(mapping(.clientTimeouts))
@@ -109,6 +113,7 @@ import Testing
             "up to \(ConfigurationReader.bodyRateRange.upperBound).",
             "1 to \(ConfigurationReader.requestsPerConnectionRange.upperBound).",
             "1 to \(ConfigurationReader.connectionsRange.upperBound).",
+            "may have under way at once, 1 to \(Limits.http2StreamsPerConnectionRange.upperBound).",
             "\(Limits.attemptsRange.lowerBound) to \(Limits.attemptsRange.upperBound).",
             "\(Limits.originWeightRange.lowerBound) to \(Limits.originWeightRange.upperBound).",
             "\(Limits.healthThresholdRange.lowerBound) to \(Limits.healthThresholdRange.upperBound).",
