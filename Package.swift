@@ -62,7 +62,9 @@ let package = Package(
         .target(
             name: "Origin",
             dependencies: [
-                "Telemetry", "Exchange", "ConfigModel", "HTTPWire", "Limits", nioCore, nioPosix, nioSSL, logging,
+                "Telemetry", "Exchange", "ConfigModel", "HTTPWire", "ConnectionWire", "Limits", nioCore, nioPosix,
+                nioSSL,
+                logging,
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ]
@@ -117,8 +119,9 @@ let package = Package(
         .testTarget(
             name: "OriginTests",
             dependencies: [
-                "Origin", "Exchange", "Telemetry", "ConfigModel", "HTTPWire", "Limits", nioCore, nioPosix, nioEmbedded,
-                logging,
+                "Origin", "Exchange", "Telemetry", "ConfigModel", "HTTPWire", "ConnectionWire", "Limits", nioCore,
+                nioPosix,
+                nioEmbedded, logging,
             ]
         ),
         .testTarget(
@@ -144,7 +147,8 @@ let package = Package(
             ]
         ),
         .testTarget(name: "AdminTests", dependencies: ["Admin", "Limits", nioCore, nioPosix, nioEmbedded, logging]),
-        .testTarget(name: "Journeys"),
+        // Python programs that stand for clients and origins of HTTP/2.
+        .testTarget(name: "Journeys", exclude: ["HTTP2/Peers"]),
     ],
     swiftLanguageModes: [.v6]
 )

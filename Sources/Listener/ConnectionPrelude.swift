@@ -11,9 +11,10 @@ import NIOSSL
 import Pipeline
 import Telemetry
 
-/// What precedes HTTP on a connection: a PROXY protocol header from a trusted peer, then a TLS ClientHello.
+/// What precedes HTTP on a connection: a PROXY protocol header from a trusted peer, then a TLS ClientHello, or in the
+/// clear the first bytes, where they decide between the versions of HTTP.
 ///
-/// Both are read raw. The ClientHello decides which zone's certificate is given and yields the fingerprints; then
+/// All are read raw. The ClientHello decides which zone's certificate is given and yields the fingerprints; then
 /// NIOSSL gets the very same bytes. When its work is done, the handler has put its successors into the pipeline, hands
 /// them what it read, and is gone: an established connection pays nothing for its prelude.
 final class ConnectionPrelude: Deadlined, ChannelInboundHandler, RemovableChannelHandler {
@@ -31,13 +32,13 @@ final class ConnectionPrelude: Deadlined, ChannelInboundHandler, RemovableChanne
     private var stage: Stage
     private var hasHandedOver = false
 
-    private enum Stage { case proxyHeader, clientHello, waiting, done }
+    fileprivate enum Stage { case proxyHeader, clientHello, preface, waiting, done }
 
     init(listener: ListenerLoop, setup: ConnectionSetup, peer: IPAddress) {
         self.listener = listener
         self.setup = setup
         self.peer = peer
-        self.stage = setup.expectsProxyHeader ? .proxyHeader : .clientHello
+        self.stage = setup.expectsProxyHeader ? .proxyHeader : setup.stageOfHTTP
         super.init()
     }
 
@@ -80,6 +81,7 @@ final class ConnectionPrelude: Deadlined, ChannelInboundHandler, RemovableChanne
     private func advance(_ context: ChannelHandlerContext) {
         if stage == .proxyHeader { readProxyHeader(context) }
         if stage == .clientHello { readClientHello(context) }
+        if stage == .preface { readPreface(context) }
     }
 
     // MARK: PROXY protocol
@@ -95,8 +97,10 @@ final class ConnectionPrelude: Deadlined, ChannelInboundHandler, RemovableChanne
         } catch {
             return refuse(context, "\(error)")
         }
-        stage = .clientHello
-        if !setup.isSecure { handOver(context, tls: nil, secured: nil) }
+        stage = setup.stageOfHTTP
+        if stage == .done {
+            handOver(context, HTTP1Connection(desk: listener.desk, peer: peer, tls: nil, isSecure: false))
+        }
     }
 
     /// Says so in the log and closes: an answer would go to whoever pretends to be the proxy.
@@ -105,6 +109,19 @@ final class ConnectionPrelude: Deadlined, ChannelInboundHandler, RemovableChanne
         listener.desk.log.info("connection refused", metadata: ["reason": "\(reason)"])
         stage = .done
         context.close(promise: nil)
+    }
+
+    // MARK: Prior knowledge
+
+    /// Whether the client begins with HTTP/2's preface (RFC 9113, section 3.3). No request of HTTP/1.1 begins so.
+    private func readPreface(_ context: ChannelHandlerContext) {
+        let isPreface = inbound.withBytes { HTTP2Preface.begins($0) }
+        guard let isPreface else { return }
+        if isPreface {
+            handOver(context, HTTP2Connection(listener: listener, peer: peer, tls: nil, isSecure: false))
+        } else {
+            handOver(context, HTTP1Connection(desk: listener.desk, peer: peer, tls: nil, isSecure: false))
+        }
     }
 
     // MARK: TLS
@@ -154,7 +171,7 @@ final class ConnectionPrelude: Deadlined, ChannelInboundHandler, RemovableChanne
         }
         let facts = facts(of: hello, namedZone: named.map { serving.zones[$0].name })
         if let ready = certificates.readyContext(forZone: zone) {
-            return handOver(context, tls: facts, secured: ready)
+            return secure(context, facts, ready)
         }
         makeContext(context, certificates, zone: zone, facts)
     }
@@ -171,7 +188,7 @@ final class ConnectionPrelude: Deadlined, ChannelInboundHandler, RemovableChanne
             guard prelude.context != nil else { return }
             switch result {
             case .success(let made):
-                prelude.handOver(context, tls: facts, secured: made)
+                prelude.secure(context, facts, made)
             case .failure(let error):
                 prelude.listener.desk.log.error("no certificate for a handshake", metadata: ["reason": "\(error)"])
                 prelude.stage = .done
@@ -188,17 +205,21 @@ final class ConnectionPrelude: Deadlined, ChannelInboundHandler, RemovableChanne
 
     // MARK: The end of the prelude
 
-    private func handOver(_ context: ChannelHandlerContext, tls: TLSFacts?, secured: NIOSSLContext?) {
+    private func secure(_ context: ChannelHandlerContext, _ tls: TLSFacts, _ secured: NIOSSLContext) {
+        let handshake = SecureHandshake(listener: listener, peer: peer, tls: tls, acceptedAt: acceptedAt)
+        handOver(context, handshake, behind: NIOSSLServerHandler(context: secured))
+    }
+
+    /// Gives the connection, and every byte read, to its successor.
+    private func handOver(
+        _ context: ChannelHandlerContext, _ successor: any ChannelHandler, behind security: NIOSSLServerHandler? = nil
+    ) {
         stage = .done
-        let connection = HTTP1Connection(
-            desk: listener.desk, peer: peer, tls: tls, isSecure: secured != nil, acceptedAt: acceptedAt)
         let pipeline = context.pipeline.syncOperations
         do {
-            try pipeline.addHandler(connection, position: .after(self))
+            try pipeline.addHandler(successor, position: .after(self))
             hasHandedOver = true
-            if let secured {
-                try pipeline.addHandler(NIOSSLServerHandler(context: secured), position: .after(self))
-            }
+            if let security { try pipeline.addHandler(security, position: .after(self)) }
         } catch {
             context.close(promise: nil)
             return
@@ -210,5 +231,13 @@ final class ConnectionPrelude: Deadlined, ChannelInboundHandler, RemovableChanne
             context.fireChannelReadComplete()
         }
         context.pipeline.syncOperations.removeHandler(self, promise: nil)
+    }
+}
+
+extension ConnectionSetup {
+    /// What comes next once the PROXY protocol header, if any, is read.
+    fileprivate var stageOfHTTP: ConnectionPrelude.Stage {
+        if isSecure { return .clientHello }
+        return acceptsHTTP2 ? .preface : .done
     }
 }

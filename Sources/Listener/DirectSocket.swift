@@ -11,7 +11,9 @@ struct DirectSocket {
     /// -1: none, or not any more.
     private var descriptor: CInt = -1
     /// Something was given to the channel, and may still be in it.
-    private var isChannelUsed = false
+    private(set) var isChannelUsed = false
+
+    var isOpen: Bool { descriptor >= 0 }
 
     /// For a plain connection whose channel is a socket; others have none, and write through their channel.
     mutating func open(_ context: ChannelHandlerContext) {
@@ -30,20 +32,17 @@ struct DirectSocket {
     ///
     /// - Returns: how many bytes; 0 as well where the channel must be asked, which then meets the error itself, if there
     ///   is one.
-    mutating func send(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) -> Int {
-        guard descriptor >= 0, isChannelEmpty(context) else { return 0 }
+    func send(_ bytes: ByteBuffer) -> Int {
+        guard descriptor >= 0, !isChannelUsed else { return 0 }
         let sent = bytes.withUnsafeReadableBytes {
             Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
         }
         return max(0, sent)
     }
 
-    private mutating func isChannelEmpty(_ context: ChannelHandlerContext) -> Bool {
-        guard isChannelUsed else { return true }
-        guard let buffered = try? context.channel.syncOptions?.getOption(.bufferedWritableBytes), buffered == 0 else {
-            return false
-        }
-        isChannelUsed = false
-        return true
+    /// Whether the channel still has something.
+    mutating func lookAtChannel(_ context: ChannelHandlerContext) {
+        let buffered = try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)
+        isChannelUsed = buffered != 0
     }
 }

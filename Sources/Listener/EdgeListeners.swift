@@ -88,11 +88,11 @@ package final class EdgeListeners: @unchecked Sendable {
         var wanted: [SocketHandover.Key: ConnectionSetup] = [:]
         for address in listen.http {
             wanted[.init(role: .http, address: address.address)] = ConnectionSetup(
-                isSecure: false, expectsProxyHeader: address.proxyProtocol)
+                isSecure: false, expectsProxyHeader: address.proxyProtocol, acceptsHTTP2: address.http2)
         }
         for address in listen.https {
             wanted[.init(role: .https, address: address.address)] = ConnectionSetup(
-                isSecure: true, expectsProxyHeader: address.proxyProtocol)
+                isSecure: true, expectsProxyHeader: address.proxyProtocol, acceptsHTTP2: false)
         }
         return wanted
     }

@@ -61,7 +61,12 @@ extension HTTP1Connection {
         writer.write("HTTP/1.1 ")
         writer.write(decimal: UInt64(truncatingIfNeeded: head.status))
         writer.write(" ")
-        writer.write(bytes, head.reason)
+        // A response of HTTP/2 has no reason phrase.
+        if head.reason.isEmpty {
+            writer.write(StatusText.reason(head.status))
+        } else {
+            writer.write(bytes, head.reason)
+        }
         writer.write("\r\n")
     }
 
@@ -189,8 +194,7 @@ extension HTTP1Connection {
     /// Puts bytes behind what is pending: copied if they are few, else handed to the channel as they are.
     private func enqueue(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
         flags.insert(.needsFlush)
-        if bytes.readableBytes <= Limits.coalescedBytesMax, var out = pending {
-            pending = nil
+        if bytes.readableBytes <= Limits.coalescedBytesMax, var out = pending.take() {
             out.writeImmutableBuffer(bytes)
             pending = out
         } else {
@@ -199,38 +203,28 @@ extension HTTP1Connection {
         }
     }
 
-    private func takePending() -> ByteBuffer {
-        if let out = pending {
-            pending = nil
-            return out
-        }
-        return loop.takeOutput()
-    }
+    private func takePending() -> ByteBuffer { pending.take() ?? loop.takeOutput() }
 
     private func writePending(_ context: ChannelHandlerContext) {
-        guard let out = pending else { return }
-        pending = nil
+        guard let out = pending.take() else { return }
         write(out, context)
         loop.giveBackOutput(out)
     }
 
-    /// Sends what is pending past the channel. False: the channel has something to flush.
-    private func sendPending(_ context: ChannelHandlerContext) -> Bool {
-        guard var out = pending else { return false }
-        let count = socket.send(out, context)
-        guard count > 0 else {
-            writePending(context)
+    /// Sends what is pending past the channel. False: the channel is asked for what is left.
+    private func sendPending() -> Bool {
+        guard socket.isOpen, let out = pending.take() else { return false }
+        if let context, socket.isChannelUsed { socket.lookAtChannel(context) }
+        let count = socket.send(out)
+        loop.metrics.add(.clientBytesOut, count)
+        guard count == out.readableBytes else {
+            var rest = out
+            rest.moveReaderIndex(forwardBy: count)
+            pending = rest
             return false
         }
-        pending = nil
-        loop.metrics.add(.clientBytesOut, count)
-        if count == out.readableBytes {
-            loop.giveBackOutput(out)
-            return true
-        }
-        out.moveReaderIndex(forwardBy: count)
-        write(out, context)
-        return false
+        loop.giveBackOutput(out)
+        return true
     }
 
     private func write(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
@@ -256,9 +250,15 @@ extension HTTP1Connection {
     }
 
     func flush() {
-        guard flags.contains(.needsFlush), let context else { return }
+        guard flags.contains(.needsFlush), context != nil else { return }
         flags.remove(.needsFlush)
-        if sendPending(context) { return }
+        if sendPending() { return }
+        flushChannel()
+    }
+
+    private func flushChannel() {
+        guard let context else { return }
+        writePending(context)
         context.flush()
         guard !context.channel.isWritable else { return }
         if !flags.contains(.responsePaused) {

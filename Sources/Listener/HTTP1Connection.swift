@@ -1,11 +1,9 @@
 import ConfigModel
 import Exchange
-import Glibc
 import HTTPWire
 import Limits
 import NIOCore
 import NIOSSL
-import NIOTLS
 package import Pipeline
 import Telemetry
 
@@ -30,7 +28,6 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     private let peer: IPAddress
     let isSecure: Bool
     private let tls: TLSFacts?
-    private let acceptedAt: UInt64
 
     var context: ChannelHandlerContext?
     var journey: Journey?
@@ -43,7 +40,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     var requestsServed = 0
     /// Body bytes of the present window of the body timeout, or drained ones.
     var bodyBytesSeen = 0
-    var flags = Flags.awaitsHandshake
+    var flags: Flags = []
     var socket = DirectSocket()
     /// Why the connection will have ended, for the metrics: the first reason stays.
     private var closeReason: CloseReason?
@@ -76,28 +73,25 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
 
     struct Flags: OptionSet {
         let rawValue: UInt16
-        static let awaitsHandshake = Flags(rawValue: 1)
-        static let isProcessing = Flags(rawValue: 2)
+        static let isProcessing = Flags(rawValue: 1)
         /// The present response is the last.
-        static let closes = Flags(rawValue: 4)
-        static let bodyPaused = Flags(rawValue: 8)
-        static let responsePaused = Flags(rawValue: 16)
-        static let readsOff = Flags(rawValue: 32)
-        static let inputEnded = Flags(rawValue: 64)
-        static let needsFlush = Flags(rawValue: 128)
+        static let closes = Flags(rawValue: 2)
+        static let bodyPaused = Flags(rawValue: 4)
+        static let responsePaused = Flags(rawValue: 8)
+        static let readsOff = Flags(rawValue: 16)
+        static let inputEnded = Flags(rawValue: 32)
+        static let needsFlush = Flags(rawValue: 64)
         /// Counted among the connections between two requests.
-        static let countedIdle = Flags(rawValue: 256)
+        static let countedIdle = Flags(rawValue: 128)
         /// Everything is written and our half is closed.
-        static let outputEnded = Flags(rawValue: 512)
+        static let outputEnded = Flags(rawValue: 256)
     }
 
-    init(desk: JourneyDesk, peer: IPAddress, tls: TLSFacts?, isSecure: Bool, acceptedAt: UInt64) {
+    init(desk: JourneyDesk, peer: IPAddress, tls: TLSFacts?, isSecure: Bool) {
         self.desk = desk
         self.peer = peer
         self.tls = tls
         self.isSecure = isSecure
-        self.acceptedAt = acceptedAt
-        if !isSecure { flags.remove(.awaitsHandshake) }
         super.init()
     }
 
@@ -107,8 +101,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         self.context = context
         if !isSecure { socket.open(context) }
         loop.deadlines.register(self)
-        let timeouts = desk.serving.configuration.timeouts
-        loop.deadlines.set(self, milliseconds: isSecure ? timeouts.handshake : timeouts.header)
+        loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.header)
         loop.metrics.adjust(.clientConnectionsActive, by: 1)
     }
 
@@ -158,15 +151,33 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     // MARK: Bytes in
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let bytes = unwrapInboundIn(data)
+        var bytes = unwrapInboundIn(data)
         loop.metrics.add(.clientBytesIn, bytes.readableBytes)
+        if request == .idle, inbound.readableBytes == 0, flags.isDisjoint(with: [.isProcessing, .responsePaused]) {
+            beginHead(with: &bytes)
+        }
+        if bytes.readableBytes > 0 { keep(bytes) }
         if !isSecure { loop.readBuffers.giveBack(bytes) }
+        process()
+    }
+
+    /// Nothing more to be passed on: this handler is the pipeline's last.
+    func channelReadComplete(context: ChannelHandlerContext) {}
+
+    /// Mostly what was read is one whole request, which needs not be kept to be understood.
+    private func beginHead(with bytes: inout ByteBuffer) {
+        guard bytes.readableBytes > 0, beginHead(), let journey else { return }
+        flags.insert(.isProcessing)
+        _ = readHead(journey, from: &bytes)
+        flags.remove(.isProcessing)
+    }
+
+    private func keep(_ bytes: ByteBuffer) {
         if inbound.readableBytes == 0 {
             inbound = bytes
         } else {
             inbound.writeImmutableBuffer(bytes)
         }
-        process()
     }
 
     /// Understands as much of `inbound` as there is. Called again from within, it leaves the work to the caller further
@@ -184,7 +195,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     /// What waits must not hold on to a read buffer many times its size.
     private func compactInbound() {
         if inbound.readableBytes == 0 {
-            inbound = ByteBuffer()
+            if inbound.storageCapacity > 0 { inbound = ByteBuffer() }
         } else if inbound.storageCapacity > 4096 + 2 * inbound.readableBytes {
             inbound = ByteBuffer(bytes: inbound.readableBytesView)
         }
@@ -225,15 +236,17 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
 
     private func readHead() -> Bool {
         guard let journey else { return false }
+        var bytes = inbound
+        inbound = ByteBuffer()
+        let isStep = readHead(journey, from: &bytes)
+        if bytes.readableBytes > 0 { inbound = bytes }
+        return isStep
+    }
+
+    /// False: the head is not all there.
+    private func readHead(_ journey: Journey, from bytes: inout ByteBuffer) -> Bool {
         do {
-            let progress = try inbound.withBytes { bytes throws(WireError) in
-                try journey.parser.parse(bytes, into: &journey.request)
-            }
-            guard case .complete(let count) = progress else { return false }
-            inbound.withUnsafeReadableBytes { bytes in
-                _ = journey.requestBytes.writeBytes(UnsafeRawBufferPointer(rebasing: bytes.prefix(count)))
-            }
-            inbound.moveReaderIndex(forwardBy: count)
+            guard try journey.readHead(from: &bytes) else { return false }
             beginExchange(journey)
         } catch {
             refuse(error, journey)
@@ -245,6 +258,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         requestsServed += 1
         let limit = desk.serving.configuration.limits.requestsPerConnection
         flags.remove(.closes)
+        if journey.request.minorVersion == 0 { journey.version = .http10 }
         // Behind a CONNECT comes what its sender takes for a tunnel: none of that is a request.
         if !journey.request.keepAlive || journey.request.method == .connect {
             flags.insert(.closes)
@@ -389,9 +403,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
         case .draining, .drainingChunks: return
         default: request = .ignoring
         }
-        let finished = journey
-        journey = nil
-        finished?.finish()
+        journey.take()?.finish()
         response = .none
         if flags.contains(.closes) { return close() }
         enterIdle()
@@ -485,9 +497,6 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
             return closeNow()
         }
         switch request {
-        case .idle where flags.contains(.awaitsHandshake):
-            loop.metrics.tlsHandshake(.failed, version: .unknown)
-            closeNow()
         case .idle where requestsServed == 0 && inbound.readableBytes == 0:
             closeNow()
         case .head:
@@ -518,29 +527,8 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     // MARK: Events
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if let event = event as? TLSUserEvent, case .handshakeCompleted = event {
-            handshakeCompleted(context)
-        } else if let event = event as? ChannelEvent, event == .inputClosed {
-            inputEnded()
-        }
+        if let event = event as? ChannelEvent, event == .inputClosed { inputEnded() }
         context.fireUserInboundEventTriggered(event)
-    }
-
-    private func handshakeCompleted(_ context: ChannelHandlerContext) {
-        flags.remove(.awaitsHandshake)
-        acknowledgeNow(context)
-        loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.header)
-        loop.metrics.observe(.tlsHandshake, nanoseconds: MonotonicClock.nanoseconds() &- acceptedAt)
-        let version = (try? context.pipeline.syncOperations.nioSSL_tlsVersion()) ?? nil
-        loop.metrics.tlsHandshake(.completed, version: version == .tlsv13 ? .v13 : version == .tlsv12 ? .v12 : .unknown)
-    }
-
-    /// BoringSSL answers a client's Finished with nothing, so the kernel would hold the acknowledgement back for 40 ms,
-    /// and a client without TCP_NODELAY would hold its request back for just as long.
-    private func acknowledgeNow(_ context: ChannelHandlerContext) {
-        let quickAcknowledgement = ChannelOptions.Types.SocketOption(
-            level: .tcp, name: NIOBSDSocket.Option(rawValue: TCP_QUICKACK))
-        try? context.channel.syncOptions?.setOption(quickAcknowledgement, value: 1)
     }
 
     /// The client sends nothing more. What it asked for it still gets; half a request gets nothing.
@@ -564,10 +552,6 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if flags.contains(.awaitsHandshake) {
-            loop.metrics.tlsHandshake(.failed, version: .unknown)
-            closes(because: .tlsFailed)
-        }
         // A client that goes without close_notify is no news: its requests are framed by themselves.
         if case .uncleanShutdown = error as? NIOSSLError, request == .idle { return closeNow() }
         closes(because: .reset)
@@ -593,7 +577,7 @@ final class HTTP1Connection: Deadlined, ClientStream, ChannelInboundHandler {
 
     override func drain() {
         closes(because: .draining)
-        if request == .idle, !flags.contains(.awaitsHandshake), inbound.readableBytes == 0 {
+        if request == .idle, inbound.readableBytes == 0 {
             close()
         } else {
             flags.insert(.closes)

@@ -10,6 +10,7 @@ package import Pipeline
 package final class ListenerLoop {
     package let desk: JourneyDesk
     package var certificates: CertificateStore?
+    let http2 = HTTP2Loop()
     /// Connections open on this loop, those in their handshake included.
     private var connectionCount = 0
     private var connectionsMax: Int

@@ -15,8 +15,12 @@ package final class Acquisition: Deadlined, @unchecked Sendable {
     private var receiver: (any OriginReceiver)?
     private let askedAt = MonotonicClock.nanoseconds()
 
-    init(receiver: any OriginReceiver, loop: EdgeLoop, server: OriginServer) {
+    /// What is to be offered to the origin, should a connection be made for it.
+    let offer: OriginOffer
+
+    init(receiver: any OriginReceiver, loop: EdgeLoop, server: OriginServer, offer: OriginOffer = .http1) {
         self.receiver = receiver
+        self.offer = offer
         self.loop = loop
         self.server = server
         super.init()
@@ -56,29 +60,32 @@ package final class Acquisition: Deadlined, @unchecked Sendable {
 
     package override func deadlinePassed() {
         server.leaveLine(self)
-        fail(.poolExhausted)
+        // The connection that all of them wait for is not made yet: that is the origin's doing, not the pool's.
+        fail(server.isConnecting(offer) ? .originConnectTimeout : .poolExhausted)
     }
 
-    /// A connection is there for the receiver. On the connection's loop.
-    func succeed(with connection: OriginConnection) {
-        if connection.loop === loop {
-            deliver(connection, connection)
+    /// A seat is there for the receiver. On any loop.
+    ///
+    /// - Parameter isReused: of a connection that was there already.
+    func succeed(with seat: any OriginSeat, isReused: Bool) {
+        if loop.eventLoop.inEventLoop {
+            deliver(seat, isReused)
         } else {
-            let loop = self.loop
-            loop.eventLoop.execute { self.deliver(RemoteLink(driving: connection, from: loop), connection) }
+            loop.eventLoop.execute { self.deliver(seat, isReused) }
         }
     }
 
-    private func deliver(_ link: any OriginLink, _ connection: OriginConnection) {
+    private func deliver(_ seat: any OriginSeat, _ isReused: Bool) {
         waitIsOver()
         guard let receiver else {
             // Nobody wants it any more: back to the pool, on its own loop.
-            connection.loop.eventLoop.execute { connection.returnUnused() }
+            seat.loop.eventLoop.execute { seat.returnUnused() }
             return
         }
         self.receiver = nil
+        if isReused { loop.metrics.add(.originConnectionsReused) }
         loop.metrics.observe(.originPoolWait, nanoseconds: MonotonicClock.nanoseconds() &- askedAt)
-        receiver.originReady(link)
+        receiver.originReady(seat.loop === loop ? seat.takeLink() : RemoteLink(driving: seat, from: loop))
     }
 
     /// On the receiver's loop.

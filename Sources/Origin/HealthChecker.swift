@@ -1,13 +1,9 @@
 import ConfigModel
 import Exchange
-import HTTPWire
-import Limits
 import Logging
-import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 import NIOSSL
-import NIOTLS
 import Telemetry
 
 /// Asks one origin at an interval whether it is well, and tells its `OriginHealth`.
@@ -32,7 +28,7 @@ final class HealthChecker: @unchecked Sendable {
         self.log = log
         let origin = server.key.origin
         let host = origin.hostHeader ?? (origin.host.contains(":") ? "[\(origin.host)]" : origin.host)
-        self.request = ByteBuffer(
+        request = ByteBuffer(
             string: "GET \(check.path) HTTP/1.1\r\nHost: \(host)\r\nUser-Agent: martlet-health\r\n"
                 + "Accept: */*\r\nConnection: close\r\n\r\n")
     }
@@ -61,20 +57,36 @@ final class HealthChecker: @unchecked Sendable {
     }
 
     private func ask(_ address: SocketAddress, _ verdict: EventLoopPromise<String?>) {
-        let probe = HealthProbe(request: request, expected: check.expectStatus, verdict: verdict)
-        let security = server.security
+        let offer = server.offer(mayUpgrade: false)
+        let probe = HealthProbe(
+            request: request, expected: check.expectStatus, offer: offer, isSecure: server.security != nil,
+            arena: { self.server.loops.loop(self.loop.index).arena }, verdict: verdict)
         let timeout = TimeAmount.milliseconds(Int64(check.timeout))
+        loop.eventLoop.scheduleTask(in: timeout) { probe.finish("no answer within \(self.check.timeout) ms") }
+        guard let security = server.security else { return ask(address, [probe], timeout, probe) }
+        security.context(for: offer, on: loop.eventLoop).assumeIsolated().whenComplete { result in
+            do {
+                let tls = try security.makeHandler(result.get())
+                self.ask(address, [tls, probe], timeout, probe)
+            } catch {
+                probe.finish("TLS cannot begin: \(error)")
+            }
+        }
+    }
+
+    private func ask(
+        _ address: SocketAddress, _ handlers: [any ChannelHandler], _ timeout: TimeAmount, _ probe: HealthProbe
+    ) {
+        let handlers = NIOLoopBound(handlers, eventLoop: loop.eventLoop)
         ClientBootstrap(group: loop.eventLoop)
             .connectTimeout(timeout)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    if let security { try channel.pipeline.syncOperations.addHandler(security.makeHandler()) }
-                    try channel.pipeline.syncOperations.addHandler(probe)
+                    try channel.pipeline.syncOperations.addHandlers(handlers.value)
                 }
             }
             .connect(to: address)
             .whenFailure { error in probe.finish("connect failed: \(error)") }
-        loop.eventLoop.scheduleTask(in: timeout) { probe.finish("no answer within \(self.check.timeout) ms") }
     }
 
     private func judge(problem: String?) {
@@ -96,63 +108,5 @@ final class HealthChecker: @unchecked Sendable {
                 log.notice("origin is up", metadata: ["origin": "\(server.name)"])
             }
         }
-    }
-}
-
-/// One check: sends the request, reads the head of the answer, and gives its verdict once: nil for well, else why not.
-private final class HealthProbe: ChannelInboundHandler, @unchecked Sendable {
-    // Unchecked: made on and used on one event loop only.
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
-    private let request: ByteBuffer
-    private let expected: ClosedRange<Int>
-    private var verdict: EventLoopPromise<String?>?
-    private var context: ChannelHandlerContext?
-    private var inbound = ByteBuffer()
-    private var response = ResponseHead()
-    private var parser = ResponseHeadParser(
-        bounds: HeadBounds(
-            startLineBytesMax: Limits.responseHeadBytesMax,
-            headBytesMax: Limits.responseHeadBytesMax,
-            fieldCountMax: Limits.responseFieldCountMax
-        ))
-
-    init(request: ByteBuffer, expected: ClosedRange<Int>, verdict: EventLoopPromise<String?>) {
-        self.request = request
-        self.expected = expected
-        self.verdict = verdict
-    }
-
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
-
-    func channelActive(context: ChannelHandlerContext) {
-        context.writeAndFlush(wrapOutboundOut(request), promise: nil)
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        var bytes = unwrapInboundIn(data)
-        inbound.writeBuffer(&bytes)
-        do {
-            let progress = try inbound.withBytes { bytes throws(WireError) in
-                try parser.parse(bytes, answering: .get, into: &response)
-            }
-            guard case .complete = progress else { return }
-            let status = Int(response.status)
-            finish(expected.contains(status) ? nil : "status \(status)")
-        } catch {
-            finish("not valid HTTP/1.1")
-        }
-    }
-
-    func channelInactive(context: ChannelHandlerContext) { finish("closed without an answer") }
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { finish("\(error)") }
-
-    func finish(_ problem: String?) {
-        guard let verdict else { return }
-        self.verdict = nil
-        verdict.succeed(problem)
-        context?.close(promise: nil)
     }
 }

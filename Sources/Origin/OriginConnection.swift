@@ -4,7 +4,6 @@ import HTTPWire
 import Limits
 import NIOCore
 import NIOSSL
-import NIOTLS
 import Telemetry
 
 /// One HTTP/1.1 connection to an origin server: one exchange at a time, many after each other.
@@ -16,7 +15,7 @@ import Telemetry
 ///
 /// Two flags describe an exchange, for its halves end in either order: the request may still be under way when the
 /// response is complete, and then the connection is not reused.
-final class OriginConnection: Deadlined, OriginLink, ChannelInboundHandler, @unchecked Sendable {
+final class OriginConnection: Deadlined, OriginLink, OriginSeat, ChannelInboundHandler, @unchecked Sendable {
     // Unchecked: it lives on `loop`'s event loop; others hold it only to hand it back to that loop.
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -40,7 +39,6 @@ final class OriginConnection: Deadlined, OriginLink, ChannelInboundHandler, @unc
     private var inbound = ByteBuffer()
     private var parser = ResponseHeadParser(bounds: OriginConnection.bounds)
     private var chunks = ChunkedDecoder(side: .response)
-    private var onHandshake: ((Failure?) -> Void)?
 
     /// Where the connection stands in its exchange.
     private enum Phase: Equatable {
@@ -80,16 +78,6 @@ final class OriginConnection: Deadlined, OriginLink, ChannelInboundHandler, @unc
         self.context = nil
     }
 
-    /// Calls `done` once, when the handshake is through or has failed.
-    func awaitHandshake(milliseconds: Int, _ done: @escaping (Failure?) -> Void) {
-        guard context != nil, phase == .connecting else { return done(.originHandshake) }
-        if handshakeDone { return done(nil) }
-        onHandshake = done
-        loop.deadlines.set(self, milliseconds: milliseconds)
-    }
-
-    private var handshakeDone = false
-
     /// The connection is made. False: it is already gone.
     func begin() -> Bool {
         guard phase == .connecting, context != nil else { return false }
@@ -102,12 +90,19 @@ final class OriginConnection: Deadlined, OriginLink, ChannelInboundHandler, @unc
         loop.deadlines.set(self, milliseconds: keepAliveMilliseconds)
     }
 
-    func leaveShelf() {
+    // MARK: As a seat
+
+    /// It was on the shelf, or is handed from one exchange to the next.
+    var mayBeStale: Bool { true }
+    var mayBeRefused: Bool { false }
+
+    func takeLink() -> any OriginLink {
         loop.deadlines.unset(self)
+        return self
     }
 
-    /// It was taken, but nothing was sent on it.
     func returnUnused() {
+        loop.deadlines.unset(self)
         guard phase == .idle else { return }
         server.release(self)
     }
@@ -415,23 +410,16 @@ final class OriginConnection: Deadlined, OriginLink, ChannelInboundHandler, @unc
 
     override func deadlinePassed() {
         switch phase {
-        case .connecting: handshakeFailed(.originConnectTimeout)
         case .idle: closeUnasked()
         case .head: fail(isRequestComplete ? .originFirstByteTimeout : .originIdleTimeout)
         case .body, .chunkedBody, .bodyUntilClose: fail(.originIdleTimeout)
         case .tunnel, .responseDone: close()
-        case .closed: break
+        case .connecting, .closed: break
         }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if let event = event as? TLSUserEvent, case .handshakeCompleted = event {
-            handshakeDone = true
-            if let done = onHandshake {
-                onHandshake = nil
-                done(nil)
-            }
-        } else if let event = event as? ChannelEvent, event == .inputClosed {
+        if let event = event as? ChannelEvent, event == .inputClosed {
             inputEnded()
         }
         context.fireUserInboundEventTriggered(event)
@@ -447,7 +435,7 @@ final class OriginConnection: Deadlined, OriginLink, ChannelInboundHandler, @unc
         if phase == .idle {
             closeUnasked()
         } else if phase == .connecting {
-            handshakeFailed(Self.isCertificateError(error) ? .originCertificate : .originHandshake)
+            close()
         } else if case .uncleanShutdown = error as? NIOSSLError {
             // No close_notify: a body that ends with the connection cannot be told from a cut one (RFC 9112, 9.8).
             if phase == .bodyUntilClose { fail(.originClosedEarly) }
@@ -456,29 +444,10 @@ final class OriginConnection: Deadlined, OriginLink, ChannelInboundHandler, @unc
         }
     }
 
-    private static func isCertificateError(_ error: any Error) -> Bool {
-        switch error as? NIOSSLError {
-        case .handshakeFailed(let inner): String(describing: inner).contains("CERTIFICATE_VERIFY_FAILED")
-        case .unableToValidateCertificate, .noCertificateToValidate: true
-        default: error is NIOSSLExtraError
-        }
-    }
-
-    private func handshakeFailed(_ failure: Failure) {
-        guard phase == .connecting else { return }
-        phase = .closed
-        loop.deadlines.unset(self)
-        context?.close(mode: .all, promise: nil)
-        if let done = onHandshake {
-            onHandshake = nil
-            done(failure)
-        }
-    }
-
     /// The origin sends nothing more.
     private func inputEnded() {
         switch phase {
-        case .connecting: handshakeFailed(.originHandshake)
+        case .connecting: close()
         case .idle: closeUnasked()
         case .bodyUntilClose: endResponse(trailers: nil)
         case .tunnel:

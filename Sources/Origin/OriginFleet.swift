@@ -3,7 +3,7 @@ package import Exchange
 import Limits
 package import Logging
 import NIOConcurrencyHelpers
-package import NIOCore
+import NIOCore
 package import Telemetry
 
 /// Every origin server in use, with its health checks and look-ups.
@@ -16,6 +16,7 @@ package final class OriginFleet: @unchecked Sendable {
     private let loops: [EdgeLoop]
     private let log: Logger
     private let metrics: SharedMetrics?
+    private let originLoops: OriginLoops
     private var members: [OriginServer.Key: Member] = [:]
     /// What the configuration being built names, and in which zones.
     private var wanted: [OriginServer.Key: Set<String>] = [:]
@@ -32,6 +33,7 @@ package final class OriginFleet: @unchecked Sendable {
     package init(loops: [EdgeLoop], log: Logger, metrics: SharedMetrics? = nil) {
         self.metrics = metrics
         self.loops = loops
+        originLoops = OriginLoops(count: loops.count)
         self.log = log
     }
 
@@ -46,11 +48,12 @@ package final class OriginFleet: @unchecked Sendable {
             if members[key] == nil {
                 let server = OriginServer(
                     key: key, loopCount: loops.count, security: try OriginSecurity(origin), log: log,
-                    metrics: metrics)
+                    metrics: metrics, loops: originLoops)
                 members[key] = Member(server: server)
             }
             return members[key]?.server
-                ?? OriginServer(key: key, loopCount: loops.count, security: nil, log: log, metrics: metrics)
+                ?? OriginServer(
+                    key: key, loopCount: loops.count, security: nil, log: log, metrics: metrics, loops: originLoops)
         }
     }
 

@@ -2,8 +2,7 @@ package import ConfigModel
 package import Exchange
 import Limits
 package import Logging
-import NIOConcurrencyHelpers
-package import NIOCore
+import NIOCore
 package import Synchronization
 package import Telemetry
 
@@ -28,9 +27,13 @@ package final class OriginServer: Sendable {
     let connectionCount = Atomic<Int>(0)
     /// Exchanges that hold a connection or wait for one, over all loops: what least-outstanding compares.
     package let outstanding = Atomic<Int>(0)
-    private let waiters = NIOLockedValueBox(WaitingLine())
-    private let waiterCount = Atomic<Int>(0)
-    private let isRetired = Atomic<Bool>(false)
+    /// Who waits for any connection, and who for one of HTTP/1.1 from an origin that otherwise speaks HTTP/2.
+    let line = SharedLine()
+    private let upgradeLine = SharedLine()
+    private let isRetiredFlag = Atomic<Bool>(false)
+    /// What is known of HTTP/2 with this server, and its connections: see OriginServer+HTTP2.swift.
+    let http2 = HTTP2Lot()
+    let loops: OriginLoops
 
     /// What makes two configured origins the same server: then they share this object, also across reloads.
     package struct Key: Hashable, Sendable {
@@ -49,8 +52,13 @@ package final class OriginServer: Sendable {
         }
     }
 
-    package init(key: Key, loopCount: Int, security: OriginSecurity?, log: Logger, metrics: SharedMetrics? = nil) {
+    /// - Parameter loops: what the servers of a fleet share on each event loop.
+    package init(
+        key: Key, loopCount: Int, security: OriginSecurity?, log: Logger, metrics: SharedMetrics? = nil,
+        loops: OriginLoops? = nil
+    ) {
         self.key = key
+        self.loops = loops ?? OriginLoops(count: loopCount)
         self.addresses = OriginAddresses(host: key.origin.host, port: key.origin.port, log: log, metrics: metrics)
         self.health = OriginHealth(ejection: key.ejection)
         self.security = security
@@ -67,34 +75,44 @@ package final class OriginServer: Sendable {
     }
 
     package var openConnections: Int { connectionCount.load(ordering: .relaxed) }
-    package var idleConnections: Int { shelves.reduce(0) { $0 + $1.count } }
+    package var idleConnections: Int { shelves.reduce(http2.idleCount) { $0 + $1.count } }
+    var isRetired: Bool { isRetiredFlag.load(ordering: .relaxed) }
 }
 
 // MARK: Taking a connection
 
 extension OriginServer {
-    /// Gives `receiver` a link: an idle connection at once, else `originReady` or `originUnavailable` is called later
+    /// Gives `receiver` a link: one that is free at once, else `originReady` or `originUnavailable` is called later
     /// and the returned acquisition can be given up.
     ///
-    /// - Parameter fresh: no connection that was used before, for a retry after one of those was found dead.
-    package func acquire(for receiver: any OriginReceiver, on loop: EdgeLoop, fresh: Bool) -> AcquireResult {
-        if !fresh, let link = takeIdle(on: loop) {
+    /// - Parameters:
+    ///   - fresh: no connection of HTTP/1.1 that was used before, for a retry after one of those was found dead.
+    ///   - mayUpgrade: the request offers to switch protocols, see `RequestShape`.
+    package func acquire(
+        for receiver: any OriginReceiver, on loop: EdgeLoop, fresh: Bool, mayUpgrade: Bool = false
+    ) -> AcquireResult {
+        let offer = offer(mayUpgrade: mayUpgrade)
+        if let link = takeFree(offer, on: loop, fresh: fresh) {
             loop.metrics.add(.originConnectionsReused)
             return .ready(link)
         }
-        let acquisition = Acquisition(receiver: receiver, loop: loop, server: self)
-        if reserveConnection() {
+        let acquisition = Acquisition(receiver: receiver, loop: loop, server: self, offer: offer)
+        if reserveConnection(for: offer) {
             OriginConnector(server: self, loop: loop, acquisition: acquisition).connect()
             return .pending(acquisition)
         }
         return enqueue(acquisition)
     }
 
+    private func takeFree(_ offer: OriginOffer, on loop: EdgeLoop, fresh: Bool) -> (any OriginLink)? {
+        if offer != .http1, let link = takeStream(on: loop) { return link }
+        return !fresh && usesHTTP1(offer) ? takeIdle(on: loop) : nil
+    }
+
     private func takeIdle(on loop: EdgeLoop) -> (any OriginLink)? {
         if let own = shelves[loop.index % shelves.count].take() {
             noteIdle(-1, on: loop)
-            own.leaveShelf()
-            return own
+            return own.takeLink()
         }
         guard shelves.count > 1 else { return nil }
         for step in 1..<shelves.count {
@@ -114,45 +132,45 @@ extension OriginServer {
         return false
     }
 
+    private func line(of acquisition: Acquisition) -> SharedLine {
+        acquisition.offer == .http1 && OriginOffer(key.origin, mayUpgrade: false) != .http1 ? upgradeLine : line
+    }
+
     private func enqueue(_ acquisition: Acquisition) -> AcquireResult {
         let metrics = acquisition.loop.metrics
-        let entered = waiters.withLockedValue { $0.enter(acquisition) }
-        guard entered else {
+        guard line(of: acquisition).enter(acquisition) else {
             metrics.add(.originPoolOverflows)
             return .unavailable(.poolExhausted)
         }
-        waiterCount.wrappingAdd(1, ordering: .sequentiallyConsistent)
         metrics.add(.originPoolWaits)
-        // One may have been shelved between the last look and the entry, by somebody who saw nobody wait.
-        if let link = takeIdle(on: acquisition.loop) {
+        // One may have become free between the last look and the entry, by somebody who saw nobody wait.
+        if let link = takeFree(acquisition.offer, on: acquisition.loop, fresh: false) {
             if leaveLine(acquisition) { return .ready(link) }
             link.cancel()
-        } else if reserveConnection() {
+        } else if reserveConnection(for: acquisition.offer) {
             // The same for a slot.
             if leaveLine(acquisition) {
                 OriginConnector(server: self, loop: acquisition.loop, acquisition: acquisition).connect()
                 return .pending(acquisition)
             }
+            connectingEnded(acquisition.offer)
             connectionEnded()
         }
-        acquisition.waits(milliseconds: key.pool.wait)
+        // Who waits for a connection that another has begun to make has as much patience as if it were its own.
+        let isBeingMade = isConnecting(acquisition.offer)
+        acquisition.waits(milliseconds: isBeingMade ? max(key.pool.wait, key.timeouts.connect) : key.pool.wait)
         return .pending(acquisition)
     }
 
     /// False: it was not in the line, for it has just been served.
     @discardableResult
     func leaveLine(_ acquisition: Acquisition) -> Bool {
-        guard waiters.withLockedValue({ $0.leave(acquisition) }) else { return false }
-        waiterCount.wrappingSubtract(1, ordering: .relaxed)
-        return true
+        line(of: acquisition).leave(acquisition)
     }
 
+    /// Who could do with a connection of HTTP/1.1, or with a place for a new one.
     private func nextWaiter() -> Acquisition? {
-        guard waiterCount.load(ordering: .sequentiallyConsistent) > 0,
-            let waiter = waiters.withLockedValue({ $0.next() })
-        else { return nil }
-        waiterCount.wrappingSubtract(1, ordering: .relaxed)
-        return waiter
+        upgradeLine.next() ?? line.next()
     }
 }
 
@@ -162,15 +180,9 @@ extension OriginServer {
     /// A connection is free. On its loop. It goes to whoever waits, else on the shelf.
     func release(_ connection: OriginConnection) {
         let loop = connection.loop
-        if let waiter = nextWaiter() {
-            loop.metrics.add(.originConnectionsReused)
-            waiter.succeed(with: connection)
-            return
-        }
+        if let waiter = nextWaiter() { return waiter.succeed(with: connection, isReused: true) }
         let room = key.pool.idleConnections / shelves.count + 1
-        guard !isRetired.load(ordering: .relaxed),
-            shelves[loop.index % shelves.count].put(connection, room: room)
-        else {
+        guard !isRetired, shelves[loop.index % shelves.count].put(connection, room: room) else {
             connection.close()
             return
         }
@@ -180,12 +192,11 @@ extension OriginServer {
         guard let late = nextWaiter() else { return }
         guard let shelved = shelves[loop.index % shelves.count].take() else { return returnToLine(late) }
         noteIdle(-1, on: loop)
-        shelved.leaveShelf()
-        late.succeed(with: shelved)
+        late.succeed(with: shelved, isReused: true)
     }
 
-    /// So many more connections on the shelves, and so many fewer at work.
-    private func noteIdle(_ count: Int, on loop: EdgeLoop) {
+    /// So many more connections without an exchange, and so many fewer at work.
+    func noteIdle(_ count: Int, on loop: EdgeLoop) {
         loop.metrics.adjust(.originConnectionsIdle, by: count)
         loop.metrics.adjust(.originConnectionsActive, by: -count)
     }
@@ -200,10 +211,14 @@ extension OriginServer {
     /// A counted connection is no more, or was never made. On `loop`, whose waiter may try in its place.
     func connectionEnded() {
         connectionCount.wrappingSubtract(1, ordering: .sequentiallyConsistent)
-        guard let waiter = nextWaiter() else { return }
+        if let waiter = nextWaiter() { connectInTurn(waiter) }
+    }
+
+    /// Lets one who waited make a connection, if there is a place for one.
+    func connectInTurn(_ waiter: Acquisition) {
         waiter.loop.eventLoop.execute {
             guard waiter.isWanted else { return self.connectionSlotFreed() }
-            guard self.reserveConnection() else { return self.returnToLine(waiter) }
+            guard self.reserveConnection(for: waiter.offer) else { return self.returnToLine(waiter) }
             waiter.waitIsOver()
             OriginConnector(server: self, loop: waiter.loop, acquisition: waiter).connect()
         }
@@ -217,13 +232,14 @@ extension OriginServer {
 
     /// Puts a waiter back that lost a race for a slot. Its time to wait goes on.
     private func returnToLine(_ acquisition: Acquisition) {
-        waiters.withLockedValue { $0.enterFirst(acquisition) }
-        waiterCount.wrappingAdd(1, ordering: .relaxed)
+        let line = line(of: acquisition)
+        line.enterFirst(acquisition)
+        if line === self.line { serveLine() }
     }
 
     /// No configuration names this server any more: idle connections close, busy ones when they are done.
     package func retire() {
-        isRetired.store(true, ordering: .relaxed)
+        isRetiredFlag.store(true, ordering: .sequentiallyConsistent)
         for shelf in shelves {
             for connection in shelf.takeAll() {
                 connection.loop.eventLoop.execute {
@@ -232,6 +248,7 @@ extension OriginServer {
                 }
             }
         }
+        retireHTTP2()
     }
 }
 

@@ -8,16 +8,17 @@ import Telemetry
 /// A link to an origin connection that lives on another event loop: what the exchange holds.
 ///
 ///     near loop                                   far loop
-///     exchange ─▶ RemoteLink ── execute ─▶ RemoteEar / OriginConnection
-///     exchange ◀─ RemoteLink ◀─ execute ── RemoteEar ◀─ OriginConnection
+///     exchange ─▶ RemoteLink ── execute ─▶ RemoteEar / the seat's link
+///     exchange ◀─ RemoteLink ◀─ execute ── RemoteEar ◀─ the seat's link
 ///
-/// A hop costs some microseconds and a new connection to the origin costs it a hundred, so a connection from afar is
-/// used only when the own loop has none. Bytes under way between the loops are counted by their sender, who stops at
-/// `Limits.bodyBufferBytesMax` until they are acknowledged: neither loop's queue can grow without bound.
+/// A hop costs some microseconds and a new connection to the origin costs it a hundred. So an HTTP/1.1 connection from
+/// afar is used only when the own loop has none, and one HTTP/2 connection serves all loops. Bytes under way between
+/// the loops are counted by their sender, who stops at `Limits.bodyBufferBytesMax` until they are acknowledged: neither
+/// loop's queue can grow without bound.
 final class RemoteLink: OriginLink, @unchecked Sendable {
     // Unchecked: all state belongs to `near`; the ear only passes the reference back to it.
     fileprivate let near: EdgeLoop
-    private let connection: OriginConnection
+    private let seat: any OriginSeat
     private var ear: RemoteEar?
     private var receiver: (any OriginReceiver)?
     private var unacknowledgedBytes = 0
@@ -25,28 +26,32 @@ final class RemoteLink: OriginLink, @unchecked Sendable {
     private var isPaused = false
     /// The exchange is over: nothing more goes to the far loop, where the connection may serve another.
     private var isOver = false
+    let isReused: Bool
 
-    init(driving connection: OriginConnection, from near: EdgeLoop) {
-        self.connection = connection
+    init(driving seat: any OriginSeat, from near: EdgeLoop) {
+        self.seat = seat
         self.near = near
+        isReused = seat.mayBeStale
     }
 
-    /// It came from the shelf, so it has carried an exchange before.
-    var isReused: Bool { true }
+    var mayBeRefused: Bool { seat.mayBeRefused }
 
     func attach(_ receiver: any OriginReceiver) {
         self.receiver = receiver
     }
 
     func send(_ head: ByteBuffer, shape: RequestShape, isComplete: Bool) {
-        let ear = RemoteEar(link: self, connection: connection)
+        guard !isOver, ear == nil else { return }
+        let ear = RemoteEar(link: self)
         self.ear = ear
+        let seat = self.seat
         // `output` of this loop is reused: what crosses must be its own copy.
         let copy = ByteBuffer(bytes: head.readableBytesView)
-        onFarLoop { connection in
-            connection.leaveShelf()
-            connection.attach(ear)
-            connection.send(copy, shape: shape, isComplete: isComplete)
+        seat.loop.eventLoop.execute {
+            let link = seat.takeLink()
+            ear.far = link
+            link.attach(ear)
+            link.send(copy, shape: shape, isComplete: isComplete)
         }
     }
 
@@ -54,7 +59,7 @@ final class RemoteLink: OriginLink, @unchecked Sendable {
         guard let ear else { return true }
         let count = bytes.readableBytes
         unacknowledgedBytes += count
-        onFarLoop { connection in ear.sent(count, isWritable: connection.sendBody(bytes)) }
+        onFarLoop { far in ear.sent(count, isWritable: far.sendBody(bytes)) }
         guard unacknowledgedBytes > Limits.bodyBufferBytesMax else { return true }
         isFull = true
         return false
@@ -66,10 +71,12 @@ final class RemoteLink: OriginLink, @unchecked Sendable {
     func closeTunnelOutput() { onFarLoop { $0.closeTunnelOutput() } }
 
     func cancel() {
-        receiver = nil
-        onFarLoop { connection in
-            connection.leaveShelf()
-            connection.cancel()
+        guard !isOver else { return }
+        if ear == nil {
+            let seat = self.seat
+            seat.loop.eventLoop.execute { seat.returnUnused() }
+        } else {
+            onFarLoop { $0.cancel() }
         }
         end()
     }
@@ -89,12 +96,10 @@ final class RemoteLink: OriginLink, @unchecked Sendable {
 
     /// Runs `action` on the connection's loop, unless by then the connection has ended this exchange: it may already
     /// serve another.
-    private func onFarLoop(_ action: @escaping @Sendable (OriginConnection) -> Void) {
-        guard !isOver else { return }
-        let connection = self.connection
-        let ear = self.ear
-        connection.loop.eventLoop.execute {
-            if ear?.isDone != true { action(connection) }
+    private func onFarLoop(_ action: @escaping @Sendable (any OriginLink) -> Void) {
+        guard !isOver, let ear else { return }
+        seat.loop.eventLoop.execute {
+            if let far = ear.far { action(far) }
         }
     }
 
@@ -157,18 +162,16 @@ private final class RemoteEar: OriginReceiver, @unchecked Sendable {
     // Unchecked: all state belongs to the connection's loop; the link only passes the reference back to it.
     let answer = OriginAnswer()
     private let link: RemoteLink
-    private let connection: OriginConnection
+    /// The link on the far loop, until the connection has said its last word on this exchange.
+    var far: (any OriginLink)?
     private var pending: [RemoteEvent] = []
     private var unacknowledgedBytes = 0
     private var owedBytes = 0
     private var isPausedByReceiver = false
     private var isPausedByBound = false
-    /// The connection has said its last word on this exchange.
-    private(set) var isDone = false
 
-    init(link: RemoteLink, connection: OriginConnection) {
+    init(link: RemoteLink) {
         self.link = link
-        self.connection = connection
     }
 
     func originReady(_ link: any OriginLink) {}
@@ -184,17 +187,17 @@ private final class RemoteEar: OriginReceiver, @unchecked Sendable {
         pending.append(.body(bytes))
         if unacknowledgedBytes > Limits.bodyBufferBytesMax, !isPausedByBound {
             isPausedByBound = true
-            connection.pauseResponse()
+            far?.pauseResponse()
         }
     }
 
     func originEnd(trailers: ByteBuffer?) {
-        isDone = true
+        far = nil
         pending.append(.end(trailers: trailers))
     }
 
     func originFailed(_ failure: Failure) {
-        isDone = true
+        far = nil
         pending.append(.failed(failure))
         originFlush()
     }
@@ -228,11 +231,11 @@ private final class RemoteEar: OriginReceiver, @unchecked Sendable {
         unacknowledgedBytes -= count
         guard isPausedByBound, unacknowledgedBytes <= Limits.bodyBufferBytesMax / 2 else { return }
         isPausedByBound = false
-        if !isPausedByReceiver { connection.resumeResponse() }
+        if !isPausedByReceiver { far?.resumeResponse() }
     }
 
     func pause(_ paused: Bool) {
         isPausedByReceiver = paused
-        if paused { connection.pauseResponse() } else if !isPausedByBound { connection.resumeResponse() }
+        if paused { far?.pauseResponse() } else if !isPausedByBound { far?.resumeResponse() }
     }
 }

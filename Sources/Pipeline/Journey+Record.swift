@@ -36,6 +36,7 @@ extension Journey {
             writeAddress("client", clientAddress, &line)
             if clientAddress != peer { writeAddress("peer", peer, &line) }
             line.string("scheme", isSecure ? "https" : "http")
+            line.string("version", version.label)
             line.string("method", bytes, request.methodRange)
             line.string("host", bytes, request.host)
             line.string("target", bytes, request.target)

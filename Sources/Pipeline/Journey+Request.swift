@@ -166,7 +166,8 @@ extension Journey {
         writer.write("Via: ")
         writeMembers(of: .via, &writer, bytes)
         // The version received (RFC 9110, section 7.6.3).
-        writer.write(request.minorVersion == 0 ? "1.0 martlet\r\n" : "1.1 martlet\r\n")
+        writer.write(version.received)
+        writer.write(" martlet\r\n")
     }
 
     /// The values of all fields of that name, each followed by a comma.

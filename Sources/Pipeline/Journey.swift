@@ -66,7 +66,8 @@ package final class Journey: Exchange, OriginReceiver {
     enum Step {
         case proceed(Stage)
         case wait
-        case respond(Page)
+        /// Indirect: a step is handed on and copied far more often than it holds a page.
+        indirect case respond(Page)
         case fail(Failure)
     }
 
@@ -78,6 +79,19 @@ package final class Journey: Exchange, OriginReceiver {
     }
 
     // MARK: The path
+
+    /// Takes the request's head, or what there is of it, off the front of `bytes`.
+    ///
+    /// - Returns: whether it is all there. Else `bytes` are as they were, to be given again when there are more.
+    package func readHead(from bytes: inout ByteBuffer) throws(WireError) -> Bool {
+        let progress = try parser.parse(bytes.readableBytesUInt8Span, into: &request)
+        guard case .complete(let count) = progress else { return false }
+        bytes.withUnsafeReadableBytes { bytes in
+            _ = requestBytes.writeBytes(UnsafeRawBufferPointer(rebasing: bytes.prefix(count)))
+        }
+        bytes.moveReaderIndex(forwardBy: count)
+        return true
+    }
 
     /// The request's head is in `request`; if it has a body, that follows by `requestBody` and `requestEnd`.
     package func begin() {
@@ -153,7 +167,7 @@ package final class Journey: Exchange, OriginReceiver {
     private func connect() -> Step {
         guard let server else { return .fail(.internalError) }
         attempts += 1
-        switch server.acquire(for: self, on: loop, fresh: !mayUseIdle) {
+        switch server.acquire(for: self, on: loop, fresh: !mayUseIdle, mayUpgrade: request.upgrade != nil) {
         case .ready(let link):
             forward(link)
             return .wait
@@ -186,7 +200,7 @@ package final class Journey: Exchange, OriginReceiver {
             guard self.link === link else { return }
             if !hasRoom { pauseBody() }
         }
-        if !request.method.isIdempotent { dropHeldBody() }
+        if !request.method.isIdempotent, !link.mayBeRefused { dropHeldBody() }
         if isRequestComplete { link.sendEnd(trailers: heldTrailers) } else if isBodyPaused { resumeBodyIfDrained() }
     }
 
@@ -317,7 +331,8 @@ package final class Journey: Exchange, OriginReceiver {
         let isStale =
             status == 0 && visit.head == nil
             && (failure == .pooledConnectionLost || failure == .originClosedEarly && usedIdle)
-        if !isStale, failure.side == .origin { noteOriginFailure(failure) }
+        // An origin at its limit, or on its way out, is not ill.
+        if !isStale, failure.side == .origin, failure != .originRefusedStream { noteOriginFailure(failure) }
         if mayTryAgain(after: failure, isStale: isStale) {
             loop.metrics.add(isStale ? .originRetriesStaleConnection : .originRetriesFailover)
             return tryAgain(isStale: isStale)
@@ -341,6 +356,7 @@ package final class Journey: Exchange, OriginReceiver {
             return false
         }
         if failure == .pooledConnectionLost { return staleRetries < Limits.staleRetriesMax }
+        if failure == .originRefusedStream, !isBodyHeld, requestBodyBytes > 0 { return false }
         if failure.happenedBeforeSending { return attempts < zone.configuration.attempts }
         guard failure == .originClosedEarly, request.method.isIdempotent, isBodyHeld else { return false }
         // An idle connection that the origin had closed was no attempt at all.
