@@ -84,7 +84,7 @@ final class Door {
             loop: loop, serving: try Serving(configuration: configuration, fleet: fleet, metrics: ZoneRegistry()),
             log: Logger(label: "test"))
         connection = HTTP1Connection(
-            desk: desk, peer: IPAddress(high: 0, low: 0xffff_c633_6407), tls: nil, isSecure: false, acceptedAt: 0)
+            desk: desk, peer: IPAddress(high: 0, low: 0xffff_c633_6407), tls: nil, isSecure: false)
         client = EmbeddedChannel(handlers: [watch, connection], loop: eventLoop)
         client.connect(to: try SocketAddress(ipAddress: "198.51.100.7", port: 4711), promise: nil)
         // The pool is full but for what the test puts there, so that no journey makes a connection of its own.
