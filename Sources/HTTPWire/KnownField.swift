@@ -126,5 +126,5 @@ package enum KnownField: UInt8, Sendable, CaseIterable {
     @inlinable package static func == (one: KnownField, other: KnownField) -> Bool { one.rawValue == other.rawValue }
 
     /// This field's bit in a set of seen fields; 0 for one that has none.
-    @inlinable var bit: UInt64 { isTracked ? 1 &<< UInt64(rawValue) : 0 }
+    @inlinable package var bit: UInt64 { isTracked ? 1 &<< UInt64(rawValue) : 0 }
 }

@@ -59,7 +59,7 @@ package struct RequestHead: Sendable, Equatable {
     /// `TE: trailers` was sent: trailers may be passed on to the client.
     package var wantsTrailers: Bool = false
     /// Which known fields the head has: the bits `KnownField.bit`. See `has(_:)`.
-    @usableFromInline var seen: UInt64 = 0
+    package internal(set) var seen: UInt64 = 0
     /// Bytes of the head, the empty line included.
     package var byteCount: Int = 0
 

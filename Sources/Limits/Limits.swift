@@ -62,6 +62,8 @@ package enum Limits {
     package static let requestsPerConnectionDefault = 100_000
     package static let connectionsDefault = 200_000
     package static let listenBacklogCount = 4096
+    /// Connections accepted in one turn of an event loop; where turns are long, fewer would let newcomers wait for ever.
+    package static let acceptsPerTurnMax: UInt = 128
     package static let eventLoopCountRange = 1...512
     /// Pipelined bytes kept while a request is being answered; reading pauses above it.
     package static let pipelineBytesMax = 64 * 1024

@@ -120,7 +120,7 @@ package final class EdgeListeners: @unchecked Sendable {
     ) -> ServerBootstrap {
         ServerBootstrap(group: eventLoop)
             // Accepts many at a time: under a storm of new connections that saves a wake-up each.
-            .serverChannelOption(.maxMessagesPerRead, value: 16)
+            .serverChannelOption(.maxMessagesPerRead, value: Limits.acceptsPerTurnMax)
             .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: !setup.isSecure)

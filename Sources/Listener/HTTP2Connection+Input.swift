@@ -32,6 +32,7 @@ extension HTTP2Connection {
     func process() {
         let now = MonotonicClock.nanoseconds()
         while inbound.readableBytes > 0, blockedSince == 0, !flags.contains(.isClosing), takeStep(at: now) {}
+        beginUnborn()
         compactInbound()
         updateReading()
         noteRest()
@@ -77,7 +78,11 @@ extension HTTP2Connection {
             receive(bytes ?? ByteBuffer(), ref, flowBytes: flowBytes, endsStream: endsStream)
         case .trailers(let ref, let consumed):
             inbound.moveReaderIndex(forwardBy: consumed)
-            stream(ref)?.endRequest(trailers: renderTrailers())
+            if let stream = stream(ref) {
+                let trailers = renderTrailers()
+                begin(stream)
+                if stream.ref == ref { stream.endRequest(trailers: trailers) }
+            }
         case .reset(let ref, _, let isByPeer, let consumed):
             inbound.moveReaderIndex(forwardBy: consumed)
             loop.metrics.add(isByPeer ? .http2ResetsByClient : .http2ResetsByEdge)
@@ -117,13 +122,33 @@ extension HTTP2Connection {
         if journey.request.method == .connect, let name = arena.connectProtocol {
             guard beginConnect(stream, journey, name) else { return journey.reject(.notImplemented) }
         }
+        stream.flags.insert(.isUnborn)
+        unborn.append(stream)
         if !endsStream { beginBodyWindow(stream, at: now) }
         requestsServed += 1
         if requestsServed >= desk.serving.configuration.limits.requestsPerConnection || loop.isDraining {
             closes(because: loop.isDraining ? .draining : .requestLimit)
             leave(.noError)
         }
-        journey.begin()
+    }
+
+    /// Begins what was asked for in this read. Whoever asks and takes it back in one breath, as all do who flood, has
+    /// cost no more than the reading (CVE-2023-44487): no lookup, no connection to an origin.
+    private func beginUnborn() {
+        var index = 0
+        while index < unborn.count {
+            let stream = unborn[index]
+            index += 1
+            // Over before it was begun.
+            if stream.flags.isSuperset(of: [.isUnborn, .isOver]) { shared.giveBack(stream) } else { begin(stream) }
+        }
+        unborn.removeAll(keepingCapacity: unborn.capacity <= 128)
+    }
+
+    private func begin(_ stream: HTTP2Stream) {
+        guard stream.flags.contains(.isUnborn) else { return }
+        stream.flags.remove(.isUnborn)
+        stream.journey?.begin()
     }
 
     /// A journey for a stream, and the stream's place among the others.
@@ -170,6 +195,8 @@ extension HTTP2Connection {
 
     private func receive(_ bytes: ByteBuffer, _ ref: HTTP2StreamRef, flowBytes: Int, endsStream: Bool) {
         guard let stream = stream(ref) else { return session.returnCredit(ref, flowBytes) }
+        begin(stream)
+        guard stream.ref == ref else { return session.returnCredit(ref, flowBytes) }
         if flowBytes > 0 { stream.receive(bytes, flow: flowBytes) }
         // The journey may have answered for good.
         if endsStream, !stream.flags.contains(.isOver), stream.ref == ref { stream.endRequest(trailers: nil) }

@@ -38,6 +38,8 @@ final class HTTP2Connection: Deadlined, ChannelInboundHandler {
     var streamCount = 0
     /// Streams that have something for the next write: trailers, an end, room for more.
     var noted: ContiguousArray<HTTP2Stream> = []
+    /// Streams whose requests are read and not begun: what the client says in the same breath comes first.
+    var unborn: ContiguousArray<HTTP2Stream> = []
     /// Bytes read and not yet understood.
     var inbound = ByteBuffer()
     /// Frames to be written.
@@ -171,14 +173,15 @@ final class HTTP2Connection: Deadlined, ChannelInboundHandler {
         if slot < streams.count, streams[slot] === stream { streams[slot] = nil }
         streamCount -= 1
         loop.metrics.adjust(.http2StreamsActive, by: -1)
-        let isNoted = stream.flags.contains(.isNoted)
+        // Those in a list are given back when it is emptied.
+        let lists = stream.flags.intersection([.isNoted, .isUnborn])
         stream.clear()
+        stream.flags.formUnion(lists)
         if let journey {
             if !hasAnswered { journey.clientGone(reason) }
             journey.finish()
         }
-        // Those in the list are given back when it is emptied.
-        if !isNoted { shared.giveBack(stream) }
+        if lists.isEmpty { shared.giveBack(stream) }
         if streamCount == 0 { wentQuiet() }
     }
 

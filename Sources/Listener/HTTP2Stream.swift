@@ -49,6 +49,8 @@ final class HTTP2Stream: ClientStream {
         static let isOver = Flags(rawValue: 512)
         /// A tunnel has carried bytes since it was last looked at.
         static let hasMoved = Flags(rawValue: 1024)
+        /// Its request is read, its journey not begun (`HTTP2Connection.unborn`).
+        static let isUnborn = Flags(rawValue: 2048)
     }
 
     func begin(_ connection: HTTP2Connection, _ ref: HTTP2StreamRef, _ journey: Journey, requestEnded: Bool) {
@@ -61,6 +63,7 @@ final class HTTP2Stream: ClientStream {
     /// Lets go of everything: the stream is over.
     func clear() {
         connection = nil
+        ref = .none
         journey = nil
         flags = .isOver
         queue.removeAll()

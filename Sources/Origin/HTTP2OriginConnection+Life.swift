@@ -72,6 +72,7 @@ extension HTTP2OriginConnection {
             }
         } else if now &- heardAt >= UInt64(patience) &* 1_000_000 {
             patience = min(patience * Limits.http2OriginPingFactor, Limits.http2OriginPingAfterMillisecondsMax)
+            if flags.contains(.isIdle) { session.trim() }
             ask(now)
         }
         watch()

@@ -315,7 +315,10 @@ final class HTTP2OriginStream: Deadlined, OriginLink, @unchecked Sendable {
         let ref = self.ref
         if !endsStream { armRead() }
         connection.touch(self)
-        if bytes.readableBytes > 0 { receiver.originBody(bytes) }
+        if bytes.readableBytes > 0 {
+            // What will lie for a while must not keep a whole read's memory, most of it other streams', with it.
+            receiver.originBody(flags.contains(.isPaused) ? ByteBuffer(bytes: bytes.readableBytesView) : bytes)
+        }
         // Taken, unless it said just now, or before, that it wants no more.
         if phase != .over, flags.contains(.isPaused) {
             heldCredit += flowBytes

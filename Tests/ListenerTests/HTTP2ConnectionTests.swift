@@ -266,3 +266,22 @@ struct HTTP2EndTests {
         #expect(client.door.loop.metrics.snapshot()[.http2ProtocolErrors] == 1)
     }
 }
+
+@Suite("HTTP2Connection: asked and taken back in one breath")
+struct HTTP2BreathTests {
+    @Test("a request that is reset in the read that brings it never reaches the origin")
+    func neverBegun() throws {
+        let client = try HTTP2Door()
+        defer { client.finish() }
+        let origin = try client.door.addOrigin()
+        for _ in 0..<50 { client.reset(try client.ask()) }
+        let last = try client.ask()
+        try client.exchange()
+        #expect(statuses(try origin.heard()).isEmpty)
+        #expect(client.connection.streamCount == 1)
+        try origin.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        try client.exchange()
+        #expect(client[last].body == "ok")
+        #expect(client.door.loop.metrics.snapshot()[.requestsReceived] == 1)
+    }
+}

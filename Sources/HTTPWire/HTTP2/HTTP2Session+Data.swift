@@ -26,6 +26,7 @@ extension HTTP2Session {
         receiveWindow &-= length
         let slot = streams.slot(of: frame.stream)
         if slot < 0 {
+            if length == overhead { try spend(.emptyFrames) }
             discard(frame, &position)
             if frame.stream > lastServedID { return nil }
             return try onClosed(frame.stream, consumed: position)

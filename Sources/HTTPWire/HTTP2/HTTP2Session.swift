@@ -192,7 +192,8 @@ package struct HTTP2Session: ~Copyable {
     }
 
     /// Client: a new stream for a request with `method`, which decides how its response ends. Its head must be written,
-    /// or the stream reset, before the next one is opened: identifiers must reach the peer in their order. Nil: not now.
+    /// or the stream reset, before the next one is opened: identifiers must reach the peer in their order. What waits for
+    /// `writeControl` goes before that head: it may reset the stream whose place this one takes. Nil: not now.
     package mutating func open(_ method: Method = .get) -> HTTP2StreamRef? {
         guard streamsLeft > 0, !awaitsHead else { return nil }
         let id = nextID
