@@ -9,7 +9,9 @@ origins.py    what stands behind them, and its own count of connections
 loads.py      wrk, h2load and our own clients, all answering with one `Load`
 row.py        the nouns: a row, its bars, a measurement
 steady.py     a steady load and its cost
-proxy_rows.py, cache_rows.py   one function for each kind of row, the rows themselves and their bars
+evidence.py   that an answer came from the cache
+proxy_rows.py, cache_rows.py, http2_rows.py, attack_rows.py
+              one function for each kind of row, the rows themselves and their bars
 rows.py       all of them, in order
 report.py     medians, verdicts, the table and the JSON
 

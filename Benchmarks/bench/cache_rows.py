@@ -3,18 +3,17 @@
 Every row starts with an empty cache, on the file system of the run's temporary directory for all servers.
 """
 
-import http.client
 import os
 import random
 import subprocess
 import time
 from dataclasses import replace
-from typing import Callable, Sequence
 
 from .caches import CacheSetup
+from .evidence import hits, one_object, require_hit, without_origin
 from .lab import Lab, Server
-from .loads import CrowdClient, Load
-from .origins import body_bytes, fetch, fetch_all, slow_origin
+from .loads import CrowdClient
+from .origins import body_bytes, fetch, slow_origin
 from .peers import Peer
 from .processes import BrokenRun, cpu_seconds, running
 from .row import WITH_SENDFILE, WITHOUT_VARNISH, Bar, Measurement, Row
@@ -52,85 +51,21 @@ _RSS_SIZES = {"1k": 30, "4k": 25, "16k": 20, "64k": 15, "256k": 7, "1m": 3}
 _RSS_CHECKED = 400
 
 
-# MARK: Evidence
-
-
-def _said(server: Server, path: str, secure: bool = False) -> str:
-    """What the server says its cache did for `path`."""
-    port, field = server.peer.evidence(server.site)
-    host = None
-    if secure and port == server.site.http_port:
-        port, host = server.site.https_port, "bench.test"
-    status, fields, _ = fetch_all(port, path, host)
-    if status != 200:
-        raise BrokenRun(f"GET {path} was answered {status}")
-    return fields.get(field, "")
-
-
-def _require_hit(server: Server, path: str, secure: bool = False) -> str:
-    """The server's words for a hit. Raises BrokenRun if they are others."""
-    said = _said(server, path, secure)
-    if not server.peer.says_hit(said):
-        raise BrokenRun(f"{path} should be in the cache, but the server says {said!r} of it")
-    return said
-
-
-def _hits(server: Server, paths: Sequence[str]) -> list[bool]:
-    """Which of them come from the cache, asked over one connection."""
-    port, field = server.peer.evidence(server.site)
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    found = []
-    try:
-        for path in paths:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            response.read()
-            found.append(response.status == 200 and server.peer.says_hit(response.headers.get(field, "")))
-    finally:
-        connection.close()
-    return found
-
-
-def _without_origin(lab: Lab, run: Callable[[], Load]) -> Load:
-    """A load that the origin must not notice."""
-    before = lab.origin.count().requests
-    load = run()
-    asked = lab.origin.count().requests - before
-    if asked:
-        raise BrokenRun(f"{asked} of {load.requests} requests for cached objects went to the origin")
-    return load
-
-
 # MARK: One hot object
 
 
 def cached_1k(lab: Lab, peer: Peer) -> Measurement:
     setup = CacheSetup(has_small_objects=True)
-    return _one_object(lab, peer, "/cached/1k", lab.generator.wrk, lab.settings.duration_seconds, setup)
+    return one_object(lab, peer, "/cached/1k", lab.generator.wrk, lab.settings.duration_seconds, setup)
 
 
 def cached_100k(lab: Lab, peer: Peer) -> Measurement:
-    return _one_object(lab, peer, "/cached/100k", lab.generator.wrk, _short(lab), CacheSetup())
+    return one_object(lab, peer, "/cached/100k", lab.generator.wrk, _short(lab), CacheSetup())
 
 
 def cached_1k_tls(lab: Lab, peer: Peer) -> Measurement:
     setup = CacheSetup(has_small_objects=True)
-    return _one_object(lab, peer, "/cached/1k", lab.generator.h2load, lab.settings.duration_seconds, setup, secure=True)
-
-
-def _one_object(
-    lab: Lab, peer: Peer, path: str, generate: Callable[[int, str, float], Load], seconds: float, setup: CacheSetup,
-    secure: bool = False,
-) -> Measurement:
-    """CPU per hit of one object in memory."""
-    with lab.serving(peer, cache=setup) as server:
-        port = server.site.https_port if secure else server.site.http_port
-        lab.check_answer(server, path)
-        generate(port, path, lab.settings.warm_up_seconds)
-        said = _require_hit(server, path, secure)
-        lab.check_answer(server, path)
-        _, measurement = steady(server, lambda: _without_origin(lab, lambda: generate(port, path, seconds)))
-        return replace(measurement, extra={**measurement.extra, "cache_said": said})
+    return one_object(lab, peer, "/cached/1k", lab.generator.h2load, lab.settings.duration_seconds, setup, secure=True)
 
 
 # MARK: Large objects on the disk
@@ -144,12 +79,12 @@ def cached_10m_disk(lab: Lab, peer: Peer) -> Measurement:
         port = server.site.http_port
         lab.generator.bodies(port, paths, 4)
         os.sync()
-        said = _require_hit(server, paths[0])
+        said = require_hit(server, paths[0])
         lab.check_answer(server, paths[-1])
         lab.generator.bodies(port, paths, _DISK_CONNECTIONS, lab.settings.warm_up_seconds)
         load, measurement = steady(
             server,
-            lambda: _without_origin(lab, lambda: lab.generator.bodies(port, paths, _DISK_CONNECTIONS, _short(lab))),
+            lambda: without_origin(lab, lambda: lab.generator.bodies(port, paths, _DISK_CONNECTIONS, _short(lab))),
         )
         mib = float(load.extra["bytes"]) / 2**20
         each = measurement.figure * load.requests / mib
@@ -253,7 +188,7 @@ def cold_crowd(lab: Lab, peer: Peer) -> Measurement:
             raise BrokenRun(f"{load.requests} of {count} requests were answered")
         if not load.extra["all_waited"]:
             raise BrokenRun("the first answer came before the last request was sent")
-        said = _require_hit(server, path)
+        said = require_hit(server, path)
         return Measurement(
             figure=after["200"] - before["200"],
             p50_ms=load.p50_ms,
@@ -297,12 +232,12 @@ def purge_tag(lab: Lab, peer: Peer) -> Measurement:
         filled = lab.origin.count().requests - before
         source.shuffle(tagged)
         checked, probed = tagged[:_PURGE_CHECKED], tagged[_PURGE_CHECKED:][:_PURGE_PROBES_MAX]
-        if filled < len(tagged) + len(others) or not all(_hits(server, checked + others)):
+        if filled < len(tagged) + len(others) or not all(hits(server, checked + others)):
             raise BrokenRun("not all objects are in the cache before the purge")
         report = lab.generator.purge(port, peer.evidence(server.site)[1], peer.purge_tag(server.site, "crowd"), probed)
         if report["status"] != 200:
             raise BrokenRun(f"the purge was answered {report['answer'][:200]!r}")
-        kept, lost = sum(_hits(server, checked)), len(others) - sum(_hits(server, others))
+        kept, lost = sum(hits(server, checked)), len(others) - sum(hits(server, others))
         if kept or lost:
             raise BrokenRun(f"{kept} of {len(checked)} purged objects are served, {lost} of {len(others)} others are lost")
         probes = [(sent, answered, peer.says_hit(said)) for sent, answered, said in report["probes"]]
@@ -343,7 +278,7 @@ def cache_rss(lab: Lab, peer: Peer) -> Measurement:
         # A server that keeps nothing stays below any bound.
         sample = source.sample(paths, _RSS_CHECKED)
         sizes = list(map(body_bytes, sample))
-        kept = sum(size for size, hit in zip(sizes, _hits(server, sample)) if hit)
+        kept = sum(size for size, hit in zip(sizes, hits(server, sample)) if hit)
         return Measurement(
             figure=after / _RSS_BOUND_MIB,
             peak_rss_mib=server.tree.peak_rss_kib() / 1024,

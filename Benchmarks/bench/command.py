@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import machine, report
+from . import machine, processes, report
 from .lab import Lab, Settings
 from .origins import file_origin
 from .peers import Martlet, Nginx, NginxSendfile, Peer, Varnish
@@ -67,6 +67,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write here instead of Benchmarks/results/")
     parser.add_argument("--no-install", action="store_true", help="never call apt-get")
     parser.add_argument("--no-pin", action="store_true", help="leave placement on CPUs to the kernel")
+    parser.add_argument("--ahead", action="store_true",
+                        help="run all before anything else on the machine, which stands still meanwhile (SCHED_RR; root)")
     parser.add_argument("--keep", action="store_true", help="keep the temporary directory (configurations, logs)")
     options = parser.parse_args()
     for name, value in (_QUICK if options.quick else _FULL).items():
@@ -92,8 +94,10 @@ def _names(known: list[str]):
 def _run(options: argparse.Namespace) -> int:
     errors: list[str] = []
     limit = machine.raise_descriptor_limit()
+    if options.ahead:
+        processes.run_ahead()
     if not options.no_install:
-        wanted = ["nginx", "wrk", "h2load", "openssl"]
+        wanted = ["nginx", "wrk", "h2load", "openssl", "curl", "gcc"]
         if "varnish" in (options.only or EVERYONE):
             wanted += ["varnishd", "libvmod_xkey.so"]
         machine.install_missing(wanted)
@@ -113,7 +117,7 @@ def _run(options: argparse.Namespace) -> int:
     about = {
         "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "machine": machine.describe(),
-        "placement": placement.describe(),
+        "placement": placement.describe() + ("; ahead of all else" if options.ahead else ""),
         "versions": versions,
         "settings": vars(settings),
     }

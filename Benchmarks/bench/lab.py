@@ -59,7 +59,7 @@ class Lab:
     @contextmanager
     def serving(
         self, peer: Peer, clients: int | None = None, origin_port: int | None = None, access_log: bool = False,
-        cache: CacheSetup | None = None,
+        cache: CacheSetup | None = None, origin_is_http2: bool = False,
     ) -> Iterator[Server]:
         """Starts `peer` on the server's CPU, in a directory of its own, and ends it when the block is left."""
         directory = self.directory / f"{next(self._numbers)}-{peer.name}"
@@ -67,6 +67,7 @@ class Lab:
         site = Site(
             directory, free_port(), free_port(), free_port(), origin_port or self.origin.port,
             self._certificate, self._key, (clients or self.settings.connections) + _CLIENTS_SPARE, access_log, cache,
+            origin_is_http2,
         )
         output = directory / "output.log"
         try:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Callable
 
 from . import machine
 from .origins import body_bytes
@@ -36,6 +36,19 @@ class Load:
 
 
 @dataclass(frozen=True)
+class Streams:
+    """The shape of a load over HTTP/2: so many connections, and so many requests under way on each of them."""
+
+    connections: int
+    streams: int
+    # Requests a second on each connection; None: the next as soon as one is answered.
+    rate: int | None = None
+    # What each request sends, and the fields that say what that is.
+    body: Path | None = None
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Generator:
     """Where clients run and what they may write in."""
 
@@ -46,7 +59,7 @@ class Generator:
     def wrk(self, port: int, path: str, seconds: float) -> Load:
         """Keep-alive in the clear."""
         seen = self._wrk("report.lua", port, path, seconds, {})
-        _check_bytes(seen["bytes"], seen["requests"], path)
+        _check_bytes(seen["bytes"], seen["requests"], body_bytes(path))
         return _load(seen)
 
     def mixed(self, port: int, paths: list[str], skew: float, seconds: float) -> Load:
@@ -79,20 +92,65 @@ class Generator:
         return json.loads(self._run(_client("purge", arguments), _FILL_SECONDS))
 
     def h2load(self, port: int, path: str, seconds: float) -> Load:
-        """Keep-alive over TLS: HTTP/1.1, and the same cipher and key exchange whatever the server prefers."""
-        log = self.directory / "h2load.tsv"
-        log.unlink(missing_ok=True)
+        """Keep-alive over TLS and HTTP/1.1."""
+        options = ["--h1", f"-c{self.connections}", "-D", str(_whole(seconds))]
+        with self._h2load(port, path, options) as process:
+            output = self._output(process, seconds)
+        return self._h2load_report(output, body_bytes(path), seconds)
+
+    def http2(self, port: int, path: str, seconds: float, shape: Streams) -> Load:
+        """HTTP/2 over TLS. `extra` has what the head of a response took on the wire. Where requests have a body it is
+        expected back."""
+        with self._h2load(port, path, [*_options(shape), "-D", str(_whole(seconds))]) as process:
+            output = self._output(process, seconds)
+        size = shape.body.stat().st_size if shape.body else body_bytes(path)
+        return self._http2_report(output, size, seconds)
+
+    def http2_warm(
+        self, port: int, path: str, warm_up_seconds: float, seconds: float, shape: Streams, mark: Callable[[], None]
+    ) -> Load:
+        """The same for connections that are open and warm when the load is measured; `mark` is called when that begins
+        and when it ends. Bodies are not added up: h2load counts those of the warm-up in."""
+        options = [*_options(shape), "-D", str(_whole(seconds)), f"--warm-up-time={_whole(warm_up_seconds)}"]
+        with self._h2load(port, path, options) as process:
+            lines = []
+            for line in _pipe(process.stdout):
+                if "Main benchmark duration is" in line:
+                    mark()
+                lines.append(line)
+            lines.append(self._output(process, _END_SECONDS))
+        return self._http2_report("".join(lines), None, seconds)
+
+    def _http2_report(self, output: str, size: int | None, seconds: float) -> Load:
+        if "Application protocol: h2" not in output:
+            raise BrokenRun("h2load did not speak HTTP/2")
+        load = self._h2load_report(output, size, seconds)
+        heads = re.search(r"\((\d+)\) headers", output)
+        if size is not None and heads:
+            load.extra["head_bytes"] = int(heads[1]) / load.requests
+        return load
+
+    def _h2load(self, port: int, path: str, options: list[str]):
+        """h2load, with the same cipher and key exchange whatever the server prefers."""
+        self._h2load_log.unlink(missing_ok=True)
         command = [
-            machine.find_program("h2load"), "--h1", "-t1", f"-c{self.connections}", "-D", str(_whole(seconds)),
-            "--tls13-ciphers=TLS_AES_128_GCM_SHA256", "--groups=X25519", f"--log-file={log}",
+            machine.find_program("h2load"), "-t1", *options,
+            "--tls13-ciphers=TLS_AES_128_GCM_SHA256", "--groups=X25519", f"--log-file={self._h2load_log}",
             f"--connect-to=127.0.0.1:{port}", f"https://bench.test:{port}{path}",
         ]
-        output = self._run(command, seconds)
+        return running(command, self.cpus, self.directory / "client.log", stdout=subprocess.PIPE, text=True)
+
+    @property
+    def _h2load_log(self) -> Path:
+        return self.directory / "h2load.tsv"
+
+    def _h2load_report(self, output: str, size: int | None, seconds: float) -> Load:
         if "TLS Protocol: TLSv1.3" not in output:
             raise BrokenRun("h2load did not speak TLS 1.3")
-        load = _h2load_report(log, _whole(seconds))
-        data = re.search(r"\((\d+)\) data", output)
-        _check_bytes(int(data[1]) if data else 0, load.requests, path)
+        load = _h2load_latencies(self._h2load_log, _whole(seconds))
+        if size is not None:
+            data = re.search(r"\((\d+)\) data", output)
+            _check_bytes(int(data[1]) if data else 0, load.requests, size)
         return load
 
     def handshakes(self, port: int, path: str, seconds: float) -> Load:
@@ -129,13 +187,31 @@ class Generator:
         """The output of a client that ended well. Raises BrokenRun."""
         with running(command, self.cpus, self.directory / "client.log", stdout=subprocess.PIPE, text=True,
                      **options) as process:
-            try:
-                output, _ = process.communicate(timeout=seconds + _END_SECONDS)
-            except subprocess.TimeoutExpired:
-                raise BrokenRun(f"{Path(command[0]).name} did not end") from None
-            if process.returncode != 0:
-                raise BrokenRun(f"the client failed: {_last_line(self.directory / 'client.log')}")
-            return output
+            return self._output(process, seconds)
+
+    def _output(self, process: subprocess.Popen, seconds: float) -> str:
+        """What is left of the output of a client that ends well, in so many seconds or a little later."""
+        try:
+            output, _ = process.communicate(timeout=seconds + _END_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise BrokenRun(f"{Path(process.args[0]).name} did not end") from None
+        if process.returncode != 0:
+            raise BrokenRun(f"the client failed: {_last_line(self.directory / 'client.log')}")
+        return output
+
+
+    def attack(self, port: int, options: dict[str, object]) -> dict:
+        """clients/attack.py's report of one attack, whose options it explains."""
+        command = self.attack_command(port, options)
+        return json.loads(self._run(command, float(options["seconds"])))
+
+    def ended_attack(self, process: subprocess.Popen, seconds: float) -> dict:
+        """The report of an attack that was begun by itself."""
+        return json.loads(self._output(process, seconds))
+
+    @staticmethod
+    def attack_command(port: int, options: dict[str, object]) -> list[str]:
+        return _client("attack", [json.dumps({"port": port, **options})])
 
 
 class TalkingClient:
@@ -204,7 +280,17 @@ def _load(report: dict) -> Load:
     return Load(**known, extra=report)
 
 
-def _h2load_report(log: Path, seconds: float) -> Load:
+def _options(shape: Streams) -> list[str]:
+    """h2load's, but for how long."""
+    options = [f"-c{shape.connections}", f"-m{shape.streams}"]
+    if shape.rate is not None:
+        options.append(f"--rps={shape.rate}")
+    if shape.body is not None:
+        options += ["-d", str(shape.body)]
+    return options + [word for field in shape.fields for word in ("-H", field)]
+
+
+def _h2load_latencies(log: Path, seconds: float) -> Load:
     """One line for each request: start in microseconds, status (-1: failed), microseconds it took."""
     rows = [line.split("\t") for line in log.read_text().splitlines()]
     wrong = sum(1 for row in rows if row[1] != "200")
@@ -214,10 +300,10 @@ def _h2load_report(log: Path, seconds: float) -> Load:
     return Load(len(rows), seconds, taken[len(taken) // 2], taken[len(taken) * 99 // 100])
 
 
-def _check_bytes(got: int, requests: int, path: str) -> None:
+def _check_bytes(got: int, requests: int, size: int) -> None:
     """Neither wrk nor h2load looks at bodies: a server that sends short ones is found by the sum."""
-    if got < requests * body_bytes(path):
-        raise BrokenRun(f"{got} bytes are too few for {requests} times {path}")
+    if got < requests * size:
+        raise BrokenRun(f"{got} bytes are too few for {requests} times {size}")
 
 
 def _whole(seconds: float) -> int:

@@ -21,6 +21,8 @@ PACKAGES = {
     "wrk": "wrk",
     "h2load": "nghttp2-client",
     "openssl": "openssl",
+    "curl": "curl",
+    "gcc": "gcc",
     "libvmod_xkey.so": "varnish-modules",
 }
 
@@ -62,6 +64,17 @@ def install_missing(programs: list[str]) -> None:
 
 def _is_module(name: str) -> bool:
     return name.startswith("libvmod_") and varnish_module(name.removeprefix("libvmod_").removesuffix(".so")) is not None
+
+
+def compile_c(source: Path, directory: Path) -> Path:
+    """The program of one C file, built into `directory` unless it is there already. Raises MissingProgram."""
+    program = directory / source.stem
+    if not program.exists():
+        command = [find_program("gcc"), "-O2", "-o", str(program), str(source)]
+        made = subprocess.run(command, capture_output=True, text=True)
+        if made.returncode != 0:
+            raise MissingProgram(f"{source.name} does not compile (libc6-dev?): {made.stderr.strip()[-300:]}")
+    return program
 
 
 def raise_descriptor_limit() -> int:

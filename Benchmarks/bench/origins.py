@@ -1,5 +1,5 @@
-"""What stands behind the servers under test: an nginx with a few files, a sink for uploads, and an origin that takes its
-time.
+"""What stands behind the servers under test: an nginx with a few files, a sink for uploads, an origin that takes its
+time, and one that echoes calls of gRPC.
 
 The nginx counts the connections it accepts and the requests it answers, so pool reuse and cache hits are read where no
 server can flatter itself. Paths say what may be cached:
@@ -23,7 +23,7 @@ from email.message import Message
 from pathlib import Path
 from typing import Iterator
 
-from . import peers
+from . import machine, peers
 from .ports import free_port
 from .processes import BrokenRun, running
 
@@ -51,8 +51,10 @@ class Origin:
     """The nginx of files. Its status is asked over one connection, open from the start, so that asking adds requests but
     no connections to the count."""
 
-    def __init__(self, port: int, status_port: int, digests: dict[str, str]) -> None:
+    def __init__(self, port: int, http2_port: int, status_port: int, digests: dict[str, str]) -> None:
         self.port = port
+        # The same files in HTTP/2 with prior knowledge.
+        self.http2_port = http2_port
         self._digests = digests
         self._status = http.client.HTTPConnection("127.0.0.1", status_port, timeout=10)
         self._asked = 0
@@ -78,7 +80,7 @@ def file_origin(directory: Path, cpus: set[int] | None) -> Iterator[Origin]:
     files = directory / "files"
     digests = _write_bodies(files)
     cacheable = "add_header Cache-Control max-age=3600;"
-    port, status_port = free_port(), free_port()
+    port, http2_port, status_port = free_port(), free_port(), free_port()
     block = f"""
     access_log off;
     sendfile on;
@@ -96,10 +98,17 @@ def file_origin(directory: Path, cpus: set[int] | None) -> Iterator[Origin]:
             alias {files}/$3; {cacheable} add_header X-Object $2; add_header Cache-Tag "$1,item-$2";
         }}
     }}
+    server {{
+        listen 127.0.0.1:{http2_port} http2 backlog=4096;
+        root {files};
+        # With either of them each small answer waits 40 ms for an acknowledgement.
+        sendfile off;
+        tcp_nopush off;
+    }}
     server {{ listen 127.0.0.1:{status_port}; location = /status {{ stub_status; }} }}"""
     with running(peers.nginx_command(directory, _CONNECTIONS, block), cpus, directory / "output.log"):
         wait_ready(port, "/1k", "the origin")
-        origin = Origin(port, status_port, digests)
+        origin = Origin(port, http2_port, status_port, digests)
         try:
             yield origin
         finally:
@@ -141,6 +150,27 @@ def slow_origin(
     with running(command, cpus, directory / "slow.log"):
         wait_ready(port, "/count", "the slow origin")
         yield SlowOrigin(port)
+
+
+class EchoOrigin:
+    """clients/echo.c: gRPC's calls in HTTP/2 with prior knowledge, each answered with the bytes of its request."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def count(self) -> dict[str, int]:
+        """"calls" answered, "connections", and "most_streams": the most calls at once on one connection."""
+        return json.loads(fetch(self.port, "/count")[1])
+
+
+@contextmanager
+def echo_origin(directory: Path, cpus: set[int] | None) -> Iterator[EchoOrigin]:
+    """An origin of gRPC that is far cheaper than whatever stands before it: about a microsecond for each call."""
+    port = free_port()
+    program = machine.compile_c(CLIENTS / "echo.c", directory)
+    with running([str(program), str(port)], cpus, directory / "echo.log"):
+        wait_ready(port, "/count", "the gRPC origin")
+        yield EchoOrigin(port)
 
 
 def wait_ready(port: int, path: str, who: str) -> None:

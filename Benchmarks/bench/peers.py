@@ -33,6 +33,8 @@ class Site:
     access_log: bool = False
     # None: nothing is cached, in any of the servers.
     cache: CacheSetup | None = None
+    # The origin speaks HTTP/2 with prior knowledge, and nothing else.
+    origin_is_http2: bool = False
 
     @property
     def access_log_file(self) -> Path:
@@ -106,6 +108,9 @@ class Martlet(Peer):
 
     @staticmethod
     def _configuration(site: Site) -> str:
+        origin = {"url": f"http://127.0.0.1:{site.origin_port}"}
+        if site.origin_is_http2:
+            origin["http2"] = "on"
         # JSON is YAML: quoting is the encoder's business.
         configuration = {
             "listen": {"http": [f"127.0.0.1:{site.http_port}"], "https": [f"127.0.0.1:{site.https_port}"]},
@@ -115,10 +120,11 @@ class Martlet(Peer):
             "log": {"level": "warning"},
             "access_log": str(site.access_log_file) if site.access_log else "off",
             "timeouts": {"header": "1h", "idle": "1h"},
+            "limits": {"requests_per_connection": 1_000_000_000},
             "cache": "off",
             "zones": {
                 "*": {
-                    "origins": [f"http://127.0.0.1:{site.origin_port}"],
+                    "origins": [origin],
                     "tls": {"certificate": str(site.certificate), "key": str(site.key)},
                 }
             },
@@ -130,6 +136,17 @@ class Martlet(Peer):
             if site.cache.stale_seconds:
                 configuration["zones"]["*"]["cache"] = {"stale_while_revalidate": f"{site.cache.stale_seconds}s"}
         return json.dumps(configuration, indent=2) + "\n"
+
+
+_NGINX_PROXY = """proxy_pass http://origin;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_request_buffering off;
+            proxy_buffer_size 16k;
+            proxy_buffers 16 64k;"""
 
 
 class Nginx(Peer):
@@ -167,6 +184,8 @@ class Nginx(Peer):
         else:
             log = "access_log off;"
         cache, probe = self._cache(site) if site.cache else ("", "")
+        # Towards origins, nginx speaks HTTP/2 in its gRPC module alone.
+        to_origin = "grpc_pass grpc://origin;" if site.origin_is_http2 else _NGINX_PROXY
         return f"""
     {log}
     {cache}
@@ -180,21 +199,13 @@ class Nginx(Peer):
     }}
     server {{
         listen 127.0.0.1:{site.http_port} backlog=65535;
-        listen 127.0.0.1:{site.https_port} ssl backlog=65535;
+        listen 127.0.0.1:{site.https_port} ssl http2 backlog=65535;
         ssl_certificate {site.certificate};
         ssl_certificate_key {site.key};
         ssl_protocols TLSv1.2 TLSv1.3;
         ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
         location / {{
-            proxy_pass http://origin;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_request_buffering off;
-            proxy_buffer_size 16k;
-            proxy_buffers 16 64k;
+            {to_origin}
             {"" if site.cache else "proxy_max_temp_file_size 0;"}
         }}
     }}
@@ -299,6 +310,7 @@ def _nginx_cache(site: Site, sends_files: bool) -> tuple[str, str]:
                      max_size={site.cache.bytes_max_mib}m inactive=1h use_temp_path=off manager_files=1000;
     sendfile {"on" if sends_files else "off"};
     tcp_nopush {"on" if sends_files and site.cache.has_small_objects else "off"};
+    {"" if site.cache.has_small_objects else "http2_chunk_size 16k; output_buffers 2 128k;"}
     tcp_nodelay on;
     open_file_cache {open_files};
     open_file_cache_valid 1h;

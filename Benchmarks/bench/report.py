@@ -115,12 +115,14 @@ def _line(result: Result, name: str, summary: Summary, first: bool) -> tuple[str
 
 
 def _beside(row: Row, summary: Summary) -> str:
-    """The row's note, with the median of each number it shows."""
-    shown: dict[str, float] = {}
+    """The row's note, with the median of each number and all different words that it shows."""
+    shown: dict[str, float | str] = {}
     for name in {name for measurement in summary.rounds for name in measurement.extra}:
         values = [measurement.extra.get(name) for measurement in summary.rounds]
         if all(isinstance(value, (int, float)) for value in values):
             shown[name] = median(values)
+        elif all(isinstance(value, str) for value in values):
+            shown[name] = " or ".join(sorted(set(values)))
     return row.note.format_map(shown)
 
 

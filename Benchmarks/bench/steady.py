@@ -11,9 +11,22 @@ from .row import Measurement
 
 def steady(server: Server, run: Callable[[], Load]) -> tuple[Load, Measurement]:
     """The load, and a measurement whose figure is CPU microseconds per request."""
-    cpu_before, clock_before = server.tree.cpu_ticks(), time.monotonic()
+    return steady_part(server, lambda mark: _marked(run, mark))
+
+
+def _marked(run: Callable[[], Load], mark: Callable[[], None]) -> Load:
+    mark()
     load = run()
-    cpu, wall = cpu_seconds(cpu_before, server.tree.cpu_ticks()), time.monotonic() - clock_before
+    mark()
+    return load
+
+
+def steady_part(server: Server, run: Callable[[Callable[[], None]], Load]) -> tuple[Load, Measurement]:
+    """The same for a load that is more than what is measured: it calls its argument where that begins and ends."""
+    marks: list[tuple[dict[int, int], float]] = []
+    load = run(lambda: marks.append((server.tree.cpu_ticks(), time.monotonic())))
+    (cpu_before, clock_before), (cpu_after, clock_after) = marks
+    cpu, wall = cpu_seconds(cpu_before, cpu_after), clock_after - clock_before
     each = cpu / load.requests * 1e6
     return load, Measurement(
         figure=each,
