@@ -9,4 +9,11 @@ extension Limits {
     package static let http2OriginPingTimeoutMilliseconds = 5_000
     package static let http2OriginPingFactor = 6
     package static let http2OriginPingAfterMillisecondsMax = 360_000
+
+    // MARK: What an origin may take for an attack (CVE-2023-44487)
+
+    /// RST_STREAM sent on one connection beyond the responses that came whole; then another connection is used, and this
+    /// one ends when its streams have. Clients that leave, or attack, must not make an origin end what others share:
+    /// servers do that after five hundred resets or more.
+    package static let http2OriginResetsMax = 256
 }

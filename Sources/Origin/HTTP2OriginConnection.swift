@@ -60,6 +60,9 @@ final class HTTP2OriginConnection: Deadlined, OriginSeat, ChannelInboundHandler,
     /// would have to be sent again.
     private var streamsMax = 1
 
+    /// Resets that it may still send: see `Limits.http2OriginResetsMax`.
+    private var resetsLeft = Limits.http2OriginResetsMax
+
     /// When bytes came last, and when the question was sent that has no answer yet; 0: there is none.
     var heardAt: UInt64 = 0
     var askedAt: UInt64 = 0
@@ -254,8 +257,15 @@ final class HTTP2OriginConnection: Deadlined, OriginSeat, ChannelInboundHandler,
     func release(_ stream: HTTP2OriginStream, resets code: HTTP2ErrorCode?) {
         let ref = stream.ref
         if let code {
+            let waiting = session.pendingControlBytes
             session.reset(ref, code)
-            requestWrite()
+            // Nothing is said of a stream that the origin has cut off itself.
+            if session.pendingControlBytes > waiting {
+                resetsLeft -= 1
+                requestWrite()
+            }
+        } else if resetsLeft < Limits.http2OriginResetsMax {
+            resetsLeft += 1
         }
         let credit = stream.takeHeldCredit()
         if credit > 0 { returnCredit(ref, credit) }
@@ -265,6 +275,7 @@ final class HTTP2OriginConnection: Deadlined, OriginSeat, ChannelInboundHandler,
         }
         discard(stream)
         unclaim()
+        if resetsLeft <= 0 { leave() }
         if streamCount == 0 { wentQuiet() }
         if !flags.contains(.isLeaving) { server.serveLine() }
     }

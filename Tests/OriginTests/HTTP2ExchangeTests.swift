@@ -147,8 +147,10 @@ struct HTTP2ExchangeTests {
         #expect(wire.far.fields[1] == ["content-length: 5"])
     }
 
-    @Test("a response that is whole before its request is told, and the rest of the request is cut off")
-    func early() throws {
+    @Test(
+        "a response that is whole before its request is told, and the rest of the request is cut off",
+        arguments: [true, false])
+    func early(byOrigin: Bool) throws {
         defer { bench.finish() }
         let wire = try bench.idle()
         let ear = Ear()
@@ -157,10 +159,12 @@ struct HTTP2ExchangeTests {
         try wire.pump()
         wire.far.respond(1, 403)
         wire.far.send(1, "no", ends: true)
-        wire.far.reset(1, .noError)
+        if byOrigin { wire.far.reset(1, .noError) }
         try wire.pump()
         #expect(ear.outline == [.head(403), .end(nil)])
         #expect(ear.body == "no")
+        #expect(wire.far.heard().contains(.reset(1, .cancel)) == !byOrigin)
+        #expect(wire.connection.session.openStreams == 0)
         // What comes later does nothing.
         _ = link.sendBody(ByteBuffer(string: "y"))
         link.sendEnd(trailers: nil)

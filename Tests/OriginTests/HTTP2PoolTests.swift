@@ -199,6 +199,35 @@ struct HTTP2PoolTests {
         #expect(again.outline == [.head(204), .end(nil)])
     }
 
+    @Test("many who leave make another connection be used, and the origin sees no attack; who stays is served")
+    func manyResets() throws {
+        let bench = HTTP2Bench(pool: Self.pool(connections: 9))
+        defer { bench.finish() }
+        let wire = try bench.idle()
+        let stays = Ear()
+        try bench.ask(stays)
+        var id: UInt32 = 3
+        // Responses that come whole make up for those who leave.
+        for round in 0..<4 * Limits.http2OriginResetsMax {
+            let ear = Ear()
+            let link = try bench.ask(ear)
+            try wire.pump()
+            if round.isMultiple(of: 2) { link.cancel() } else { wire.far.respond(id, 204, ends: true) }
+            try wire.pump()
+            id += 2
+        }
+        for _ in 1..<Limits.http2OriginResetsMax { try bench.ask(Ear()).cancel() }
+        #expect(bench.link(Ear()) != nil)
+        try bench.ask(Ear()).cancel()
+        #expect(bench.link(Ear()) == nil)
+        #expect(wire.channel.isActive)
+        try wire.pump()
+        try wire.say { $0.respond(1, 204, ends: true) }
+        #expect(stays.outline == [.head(204), .end(nil)])
+        #expect(!wire.channel.isActive)
+        #expect(bench.server.openConnections == 0)
+    }
+
     @Test("a server that is retired closes what is idle at once and what is busy when it is done")
     func retire() throws {
         let bench = HTTP2Bench(pool: Self.pool(connections: 9))
