@@ -99,7 +99,8 @@ extension HTTP2Connection {
     private func gatherData() -> Bool {
         var out = takePending()
         var isFull = false
-        while true {
+        var isOutOfStep = false
+        while !isOutOfStep {
             guard out.readableBytes < Limits.http2BatchBytes else {
                 isFull = true
                 break
@@ -108,20 +109,30 @@ extension HTTP2Connection {
             out.writeWithUnsafeMutableBytes(minimumWritableBytes: Limits.http2DataFrameBytesMax) { memory in
                 var writer = ByteWriter(memory)
                 grant = session.nextData(room: Limits.http2FrameBytesMax, to: &writer)
-                guard let grant, let stream = stream(grant.stream) else { return writer.count }
+                guard let grant else { return writer.count }
+                // The session knows a stream that is gone here: no byte of ours may say so to the client.
+                guard let stream = stream(grant.stream) else {
+                    isOutOfStep = true
+                    return 0
+                }
                 let start = writer.count
                 let end = min(start + grant.count, memory.count)
                 return start + stream.queue.take(into: UnsafeMutableRawBufferPointer(rebasing: memory[start..<end]))
             }
-            guard let grant else { break }
+            guard let grant, !isOutOfStep else { break }
             noteGrant(grant)
         }
         pending = out
+        if isOutOfStep {
+            closes(because: .protocolError)
+            cut()
+        }
         return isFull
     }
 
     private func noteGrant(_ grant: HTTP2DataGrant) {
         guard let stream = stream(grant.stream) else { return }
+        stream.flags.insert(.hasMoved)
         stream.waitsSince = 0
         if grant.ends { stream.flags.insert(.outputEnded) }
         let hasRoom =
@@ -175,12 +186,14 @@ extension HTTP2Connection {
         loop.giveBackOutput(out)
         guard !context.channel.isWritable, blockedSince == 0 else { return }
         blockedSince = MonotonicClock.nanoseconds()
+        watchBlockedSocket()
         updateReading()
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         guard context.channel.isWritable, blockedSince != 0 else { return }
         blockedSince = 0
+        if streamCount == 0, flags.isDisjoint(with: [.isClosing, .isLeaving, .inputEnded]) { enterIdle() }
         flags.insert(.wantsWrite)
         // What was read and not looked at comes first: a window may be in it.
         if inbound.readableBytes > 0 { process() }

@@ -188,7 +188,14 @@ final class HTTP2Connection: Deadlined, ChannelInboundHandler {
     private func wentQuiet() {
         guard !flags.contains(.isClosing) else { return }
         if flags.contains(.isLeaving) || flags.contains(.inputEnded) { return requestWrite() }
-        enterIdle()
+        if blockedSince == 0 { enterIdle() } else { watchBlockedSocket() }
+    }
+
+    /// Without a stream too, somebody must see to it that the client takes what it was sent.
+    func watchBlockedSocket() {
+        guard streamCount == 0 else { return }
+        leaveIdle()
+        loop.deadlines.set(self, milliseconds: Limits.http2SweepMilliseconds)
     }
 
     private func endStreams(because reason: Failure) {
@@ -226,13 +233,13 @@ final class HTTP2Connection: Deadlined, ChannelInboundHandler {
     override func deadlinePassed() {
         guard context != nil else { return }
         if flags.contains(.isClosing) { return closeNow() }
-        if streamCount > 0 { return sweep() }
+        if streamCount > 0 || blockedSince != 0 { return sweep() }
         if flags.contains(.isLeaving) { return closeNow() }
         closes(because: flags.contains(.awaitsRest) ? .timeout : .idleTimeout)
         leave(.noError)
     }
 
-    /// Once a second while there are streams: who is late?
+    /// Once a second while there are streams, or bytes that the client does not take: who is late?
     private func sweep() {
         let now = MonotonicClock.nanoseconds()
         let timeouts = desk.serving.configuration.timeouts
@@ -259,6 +266,8 @@ final class HTTP2Connection: Deadlined, ChannelInboundHandler {
         } else if now &- stream.waitsSince > UInt64(timeouts.write) &* 1_000_000 {
             return reset(stream, .cancel, because: .clientStalled)
         }
+        // Who is being answered may take as long as any conversation: all kinds of gRPC but one are like that.
+        if stream.bodyWindowEnd != 0, stream.flags.contains(.headSent) { return judgeTunnel(stream, now, timeouts) }
         guard stream.bodyWindowEnd != 0, now >= stream.bodyWindowEnd else { return }
         if stream.flags.contains(.bodyPaused) || flags.contains(.readsOff) { return beginBodyWindow(stream, at: now) }
         let wanted = desk.serving.configuration.limits.bodyRateBytesPerSecond * timeouts.body / 1000
@@ -268,7 +277,8 @@ final class HTTP2Connection: Deadlined, ChannelInboundHandler {
         stream.journey?.requestFailed(reason)
     }
 
-    /// A tunnel may be silent for as long as its timeout, in both directions at once.
+    /// A tunnel, or a request that is answered while it is still being sent, may be silent for as long as the tunnel's
+    /// timeout, in both directions at once.
     private func judgeTunnel(_ stream: HTTP2Stream, _ now: UInt64, _ timeouts: Configuration.ClientTimeouts) {
         if stream.flags.contains(.hasMoved) || stream.bodyWindowEnd == 0 {
             stream.flags.remove(.hasMoved)
@@ -308,6 +318,9 @@ final class HTTP2Connection: Deadlined, ChannelInboundHandler {
         guard !flags.contains(.isLeaving) else { return }
         flags.insert(.isLeaving)
         session.goAway(code, isFinal: true)
+        if streamCount == 0, blockedSince == 0 {
+            loop.deadlines.set(self, milliseconds: desk.serving.configuration.timeouts.write)
+        }
         requestWrite()
     }
 
@@ -369,7 +382,7 @@ final class HTTP2Connection: Deadlined, ChannelInboundHandler {
         if flags.contains(.isClosing) { return flags.contains(.outputEnded) ? closeNow() : () }
         for index in streams.indices {
             guard let stream = streams[index], !stream.flags.contains(.requestEnded) else { continue }
-            end(stream, because: .clientClosed)
+            reset(stream, .cancel)
         }
         requestWrite()
     }

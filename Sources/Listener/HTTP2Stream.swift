@@ -80,6 +80,7 @@ final class HTTP2Stream: ClientStream {
     /// - Parameter flow: what of the windows it took, padding included.
     func receive(_ bytes: ByteBuffer, flow: Int) {
         bodyBytesSeen += bytes.readableBytes
+        flags.insert(.hasMoved)
         if flags.contains(.connects), !flags.contains(.isTunnel) {
             hold(flow)
             early.writeImmutableBuffer(bytes)
@@ -214,7 +215,7 @@ final class HTTP2Stream: ClientStream {
     }
 
     private func headIsOut(endsStream: Bool) {
-        flags.insert(.headSent)
+        flags.formUnion([.headSent, .hasMoved])
         guard endsStream else { return }
         flags.formUnion([.responseEnded, .outputEnded])
         connection?.note(self)

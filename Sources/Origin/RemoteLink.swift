@@ -34,7 +34,8 @@ final class RemoteLink: OriginLink, @unchecked Sendable {
         isReused = seat.mayBeStale
     }
 
-    var mayBeRefused: Bool { seat.mayBeRefused }
+    /// Whatever the seat is: it may be gone before the request has crossed over, and that is told later.
+    var mayBeRefused: Bool { true }
 
     func attach(_ receiver: any OriginReceiver) {
         self.receiver = receiver

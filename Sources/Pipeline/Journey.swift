@@ -211,7 +211,10 @@ package final class Journey: Exchange, OriginReceiver {
             return send(bytes)
         }
         requestBodyBytes &+= UInt64(bytes.readableBytes)
-        if let most = zone?.configuration.bodyBytesMax, requestBodyBytes > most { return fail(.bodyTooLarge) }
+        if let most = zone?.configuration.bodyBytesMax, requestBodyBytes > most {
+            // What comes behind the piece that was too much changes nothing any more.
+            return requestBodyBytes &- UInt64(bytes.readableBytes) <= most ? fail(.bodyTooLarge) : ()
+        }
         if isHeadSent, link != nil {
             keepForRetry(bytes)
             send(bytes)
@@ -355,10 +358,11 @@ package final class Journey: Exchange, OriginReceiver {
         guard status == 0, visit.head == nil, visit.freshening == nil, client != nil || isOrphan, let zone else {
             return false
         }
+        // News from another loop comes when the body may be gone already.
+        guard isBodyHeld || requestBodyBytes == 0 else { return false }
         if failure == .pooledConnectionLost { return staleRetries < Limits.staleRetriesMax }
-        if failure == .originRefusedStream, !isBodyHeld, requestBodyBytes > 0 { return false }
         if failure.happenedBeforeSending { return attempts < zone.configuration.attempts }
-        guard failure == .originClosedEarly, request.method.isIdempotent, isBodyHeld else { return false }
+        guard failure == .originClosedEarly, request.method.isIdempotent else { return false }
         // An idle connection that the origin had closed was no attempt at all.
         return isStale ? staleRetries < Limits.staleRetriesMax : attempts < zone.configuration.attempts
     }

@@ -203,6 +203,128 @@ struct HTTP2PressureTests {
     }
 }
 
+@Suite("HTTP2Connection: a socket that takes nothing")
+struct HTTP2BlockedTests {
+    /// A client whose only request is answered in the write that fills its socket.
+    private func blocked(_ change: (inout Configuration) -> Void) throws -> HTTP2Door {
+        let client = try HTTP2Door(change)
+        let origin = try client.door.addOrigin()
+        try client.ask()
+        try client.exchange()
+        _ = try origin.heard()
+        client.channel.isWritable = false
+        try origin.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        try client.exchange()
+        #expect(client.connection.streamCount == 0)
+        #expect(client.connection.blockedSince != 0)
+        return client
+    }
+
+    @Test("the write timeout holds when no stream is open any more")
+    func withoutStreams() throws {
+        let client = try blocked { $0.timeouts.write = 0 }
+        defer { client.finish() }
+        try client.tick(milliseconds: 1_500)
+        #expect(!client.channel.isActive)
+    }
+
+    @Test("who reads slowly gets what is left, also when the connection is to end with it")
+    func leaving() throws {
+        let client = try blocked { $0.limits.requestsPerConnection = 1 }
+        defer { client.finish() }
+        try client.tick(milliseconds: 5_000)
+        #expect(!client.watch.closed)
+        client.channel.isWritable = true
+        client.channel.pipeline.fireChannelWritabilityChanged()
+        try client.exchange()
+        #expect(client.watch.outputEnded)
+    }
+
+    @Test("when the socket takes bytes again, the connection is as idle as any other")
+    func again() throws {
+        let client = try blocked { $0.timeouts.idle = 3_000 }
+        defer { client.finish() }
+        try client.tick(milliseconds: 10_000)
+        #expect(client.channel.isActive && client.goAways.isEmpty)
+        client.channel.isWritable = true
+        client.channel.pipeline.fireChannelWritabilityChanged()
+        try client.tick(milliseconds: 4_000)
+        #expect(client.goAways.map(\.code) == [.noError])
+    }
+
+    @Test("a client that ends its half cuts its unfinished requests off, and the frames of others stay whole")
+    func halfClosed() throws {
+        let client = try HTTP2Door()
+        defer { client.finish() }
+        let origins = try (0..<2).map { _ in try client.door.addOrigin() }
+        let cut = try client.ask("POST", "/cut", body: "", ends: false)
+        try client.exchange()
+        let whole = try client.ask("GET", "/whole")
+        try client.exchange()
+        let first = try origins[0].heard().hasPrefix("POST") ? 0 : 1
+        client.channel.isWritable = false
+        try origins[first].say("HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n" + String(repeating: "c", count: 10))
+        try client.exchange()
+        try origins[first].say(String(repeating: "c", count: 5_000))
+        try origins[1 - first].say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole")
+        try client.exchange()
+        client.channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        client.channel.isWritable = true
+        client.channel.pipeline.fireChannelWritabilityChanged()
+        try client.exchange()
+        #expect(client[cut].resetCode == .cancel)
+        #expect(client[whole].body == "whole")
+        #expect(client[whole].isOver)
+    }
+}
+
+@Suite("HTTP2Connection: long requests")
+struct HTTP2LongRequestTests {
+    @Test("a request that is being answered may pause as long as a tunnel: streams of gRPC do")
+    func conversation() throws {
+        let client = try HTTP2Door { $0.timeouts.body = 0 }
+        defer { client.finish() }
+        let origin = try client.door.addOrigin()
+        let stream = try client.ask("POST", body: "a", ends: false)
+        try client.exchange()
+        _ = try origin.heard()
+        try origin.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nb\r\n")
+        try client.exchange()
+        try client.tick(milliseconds: 3_000)
+        client.send(stream, "c", ends: true)
+        try client.exchange()
+        try origin.say("1\r\nd\r\n0\r\n\r\n")
+        try client.exchange()
+        #expect(client[stream].body == "bd")
+        #expect(client[stream].resetCode == nil)
+    }
+
+    @Test("a request that is not answered yet has the body's timeout")
+    func unanswered() throws {
+        let client = try HTTP2Door { $0.timeouts.body = 0 }
+        defer { client.finish() }
+        _ = try client.door.addOrigin()
+        let stream = try client.ask("POST", body: "", ends: false)
+        try client.exchange()
+        try client.tick(milliseconds: 3_000)
+        #expect(client[stream].status == 408)
+    }
+
+    @Test("413 comes with its page, however much more of the body is on its way")
+    func tooLarge() throws {
+        let client = try HTTP2Door { $0.zones[0].bodyBytesMax = 10 }
+        defer { client.finish() }
+        _ = try client.door.addOrigin()
+        let stream = try client.ask("POST", body: "12345678", ends: false)
+        try client.exchange()
+        for _ in 0..<4 { client.send(stream, "12345678", ends: false) }
+        try client.exchange()
+        #expect(client[stream].status == 413)
+        #expect(!client[stream].body.isEmpty)
+        #expect(client[stream].resetCode == .noError)
+    }
+}
+
 @Suite("HTTP2Connection: its end")
 struct HTTP2EndTests {
     @Test("a connection without requests is told to go when its time is over")

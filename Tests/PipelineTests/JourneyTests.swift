@@ -250,6 +250,20 @@ struct RetryTests {
                 "PUT / HTTP/1.1\r\nHost: h.test\r\nContent-Length: \(count)\r\n\r\n", exchanges: 3, body: count))
     }
 
+    @Test(
+        "news of a lost connection may come when the body is gone, and nothing is sent again without it",
+        arguments: [("POST", 3), ("PUT", Limits.retryBodyBytesMax + 1)])
+    func lateLoss(method: String, count: Int) throws {
+        let stage = try Stage(Scene { $0.zone.attempts = 3 })
+        defer { stage.finish() }
+        _ = try stage.shelve(exchanges: 1)
+        try stage.begin("\(method) / HTTP/1.1\r\nHost: h.test\r\nTransfer-Encoding: chunked\r\n\r\n")
+        stage.journey.requestBody(ByteBuffer(repeating: UInt8(ascii: "b"), count: count))
+        stage.journey.requestEnd(trailers: nil)
+        stage.journey.originFailed(.pooledConnectionLost)
+        #expect(stage.client.events.last == .page(Failure.pooledConnectionLost.status))
+    }
+
     @Test("an origin that has begun to answer is not asked again")
     func answered() throws {
         #expect(try !isRetried(get, exchanges: 3, answered: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"))
