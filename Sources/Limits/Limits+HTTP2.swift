@@ -58,6 +58,19 @@ extension Limits {
     /// Bytes of response body that wait in one stream above which its source is paused, and below which it goes on.
     package static let http2StreamQueueBytesLow = 16 * 1024
     package static let http2StreamQueueBytesHigh = 64 * 1024
+    /// Bytes of response bodies that wait for clients of one event loop. Above the first, a stream whose client takes
+    /// nothing for `http2PressedStallMilliseconds` is reset, and not only after the write timeout; above the second, a
+    /// stream that adds to a full queue is reset at once. An origin of HTTP/2 may send a whole window more after it was
+    /// paused.
+    package static let http2QueuedBytesPerLoopHigh = 64 * 1024 * 1024
+    package static let http2QueuedBytesPerLoopMax = 256 * 1024 * 1024
+    package static let http2PressedStallMilliseconds = 2_000
+    /// Slowest response that counts as taken by its client, bytes per second over the write timeout.
+    package static let http2ResponseBytesPerSecondMin = 256
+    /// Streams of one connection that are reset because its client takes nothing; then the connection is to end as well.
+    package static let http2StalledStreamsMax = 16
+    /// Batches written in one turn of the loop before others have theirs.
+    package static let http2BatchesPerTurnMax = 4
     /// Bytes of request bodies that one event loop holds for origins before it reads no more of those who send them.
     package static let http2HeldBytesPerLoopMax = 64 * 1024 * 1024
 

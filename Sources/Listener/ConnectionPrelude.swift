@@ -59,7 +59,8 @@ final class ConnectionPrelude: Deadlined, ChannelInboundHandler, RemovableChanne
     }
 
     override func deadlinePassed() {
-        if stage != .done { listener.loop.metrics.tlsHandshake(.failed, version: .unknown) }
+        // In the clear there is no handshake that could fail.
+        if stage == .clientHello || stage == .waiting { listener.loop.metrics.tlsHandshake(.failed, version: .unknown) }
         context?.close(promise: nil)
     }
 

@@ -67,8 +67,10 @@ extension HTTP2Connection {
         guard !flags.contains(.isWriting), context != nil else { return }
         flags.insert(.isWriting)
         var isStuck = false
-        while flags.contains(.wantsWrite), !isStuck, let context {
+        var batches = 0
+        while flags.contains(.wantsWrite), !isStuck, batches < Limits.http2BatchesPerTurnMax, let context {
             flags.remove(.wantsWrite)
+            batches += 1
             settleNoted()
             gatherControl()
             // Two batches at most are under way: what is gathered, and what the socket has not taken yet.
@@ -79,6 +81,8 @@ extension HTTP2Connection {
             if isFull { flags.insert(.wantsWrite) }
         }
         flags.remove(.isWriting)
+        // A client that takes all it is sent must not keep the loop from the others.
+        if flags.contains(.wantsWrite), !isStuck { requestWrite() }
         closeIfDone()
     }
 
@@ -133,7 +137,8 @@ extension HTTP2Connection {
     private func noteGrant(_ grant: HTTP2DataGrant) {
         guard let stream = stream(grant.stream) else { return }
         stream.flags.insert(.hasMoved)
-        stream.waitsSince = 0
+        stream.takenBytes &+= grant.count
+        shared.queuedBytes -= grant.count
         if grant.ends { stream.flags.insert(.outputEnded) }
         let hasRoom =
             stream.flags.contains(.responsePaused) && stream.queue.byteCount <= Limits.http2StreamQueueBytesLow

@@ -51,6 +51,7 @@ final class HTTP2Connection: Deadlined, ChannelInboundHandler {
     private(set) var heldBytes = 0
     /// Since when the client's socket takes nothing; 0 while it does. Monotonic nanoseconds.
     var blockedSince: UInt64 = 0
+    private var stalledStreams = 0
     private var closeReason: CloseReason?
 
     struct Flags: OptionSet {
@@ -168,6 +169,7 @@ final class HTTP2Connection: Deadlined, ChannelInboundHandler {
         let journey = stream.journey
         let hasAnswered = stream.flags.contains(.responseEnded)
         let slot = stream.ref.slot
+        shared.queuedBytes -= stream.queue.byteCount
         let credit = stream.takeHeldCredit()
         if credit > 0 { session.returnCredit(stream.ref, credit) }
         if slot < streams.count, streams[slot] === stream { streams[slot] = nil }
@@ -261,10 +263,8 @@ final class HTTP2Connection: Deadlined, ChannelInboundHandler {
         if stream.flags.contains(.isTunnel) { return judgeTunnel(stream, now, timeouts) }
         if stream.queue.isEmpty || blockedSince != 0 {
             stream.waitsSince = 0
-        } else if stream.waitsSince == 0 {
-            stream.waitsSince = now
-        } else if now &- stream.waitsSince > UInt64(timeouts.write) &* 1_000_000 {
-            return reset(stream, .cancel, because: .clientStalled)
+        } else if isStalled(stream, now, timeouts) {
+            return stalled(stream, .cancel)
         }
         // Who is being answered may take as long as any conversation: all kinds of gRPC but one are like that.
         if stream.bodyWindowEnd != 0, stream.flags.contains(.headSent) { return judgeTunnel(stream, now, timeouts) }
@@ -275,6 +275,41 @@ final class HTTP2Connection: Deadlined, ChannelInboundHandler {
         let reason: Failure = stream.bodyBytesSeen == 0 ? .bodyTimeout : .bodyTooSlow
         stream.bodyWindowEnd = 0
         stream.journey?.requestFailed(reason)
+    }
+
+    /// Whether the client's window has been shut for too long, or been opened by next to nothing.
+    private func isStalled(
+        _ stream: HTTP2Stream, _ now: UInt64, _ timeouts: Configuration.ClientTimeouts
+    ) -> Bool {
+        // Nothing opens a window any more.
+        if flags.contains(.inputEnded) { return true }
+        guard stream.waitsSince != 0 else {
+            beginWait(stream, at: now)
+            stream.queue.compact()
+            return false
+        }
+        let pressedStall = UInt64(Limits.http2PressedStallMilliseconds) &* 1_000_000
+        let waited = now &- stream.waitsSince
+        if shared.isPressed, stream.takenBytes == 0, waited > pressedStall { return true }
+        guard waited > UInt64(timeouts.write) &* 1_000_000 else { return false }
+        if stream.takenBytes < max(1, Limits.http2ResponseBytesPerSecondMin * timeouts.write / 1000) { return true }
+        beginWait(stream, at: now)
+        return false
+    }
+
+    private func beginWait(_ stream: HTTP2Stream, at now: UInt64) {
+        stream.waitsSince = now
+        stream.takenBytes = 0
+    }
+
+    /// Cuts a stream whose client takes nothing. Who does so again and again is not to go on with this connection.
+    func stalled(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode) {
+        stalledStreams += 1
+        reset(stream, code, because: .clientStalled)
+        if stalledStreams >= Limits.http2StalledStreamsMax {
+            closes(because: .abuse)
+            leave(.enhanceYourCalm)
+        }
     }
 
     /// A tunnel, or a request that is answered while it is still being sent, may be silent for as long as the tunnel's

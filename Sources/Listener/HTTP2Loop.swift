@@ -7,10 +7,16 @@ final class HTTP2Loop {
     let arena = HTTP2HeadArena(bytesMax: Limits.http2HeadBytesMax, fieldsMax: Limits.fieldCountRange.upperBound)
     /// Bytes of request bodies that origins do not take for now, over all connections of the loop.
     var heldBytes = 0
+    /// Bytes of response bodies that clients do not take for now, over all connections of the loop.
+    var queuedBytes = 0
     private var spare: ContiguousArray<HTTP2Stream> = []
 
     /// More than this loop may hold: who adds to it is not read until there is less.
     var holdsTooMuch: Bool { heldBytes > Limits.http2HeldBytesPerLoopMax }
+
+    /// Response bodies take more memory than is good, or than may be.
+    var isPressed: Bool { queuedBytes > Limits.http2QueuedBytesPerLoopHigh }
+    var isFull: Bool { queuedBytes > Limits.http2QueuedBytesPerLoopMax }
 
     func takeStream() -> HTTP2Stream { spare.popLast() ?? HTTP2Stream() }
 

@@ -30,6 +30,8 @@ final class HTTP2Stream: ClientStream {
     var bodyWindowEnd: UInt64 = 0
     /// When the client last took something of what waits; 0 while nothing does.
     var waitsSince: UInt64 = 0
+    /// Bytes of the response that its client has taken since then.
+    var takenBytes = 0
 
     struct Flags: OptionSet {
         let rawValue: UInt16
@@ -73,6 +75,7 @@ final class HTTP2Stream: ClientStream {
         bodyBytesSeen = 0
         bodyWindowEnd = 0
         waitsSince = 0
+        takenBytes = 0
     }
 
     // MARK: The request's body
@@ -233,7 +236,12 @@ final class HTTP2Stream: ClientStream {
 
     private func enqueue(_ bytes: ByteBuffer, isLast: Bool) {
         guard !flags.contains(.responseEnded), let connection else { return }
+        // All the memory there is for clients that do not take theirs is in use, and this one has its share of it.
+        if connection.shared.isFull, queue.byteCount > Limits.http2StreamQueueBytesHigh {
+            return connection.stalled(self, .enhanceYourCalm)
+        }
         queue.append(bytes)
+        connection.shared.queuedBytes += bytes.readableBytes
         if isLast { flags.insert(.responseEnded) }
         connection.offer(self, bytes.readableBytes, ends: isLast)
     }

@@ -14,6 +14,13 @@ extension Journey {
         request.method = .get
         request.framing = .none
         request.upgrade = name
+        // A key of the client's own has no meaning here (RFC 8441, section 5), and the origin must see one only.
+        requestBytes.withBytes { span in
+            for index in request.fields.indices
+            where span.equalsIgnoringCase(request.fields[index].name, "sec-websocket-key") {
+                request.fields[index].isDropped = true
+            }
+        }
         addRequestField("Sec-WebSocket-Key", WebSocketKey.make())
     }
 

@@ -109,7 +109,7 @@ package final class OriginFleet: @unchecked Sendable {
                     OriginStatus(
                         zone: zone, origin: member.server.name, isHealthy: member.server.health.isUp,
                         isEjected: member.server.health.isUp && !member.server.health.isAvailable(now: now),
-                        activeConnections: member.server.openConnections,
+                        activeConnections: max(0, member.server.openConnections - member.server.idleConnections),
                         idleConnections: member.server.idleConnections)
                 }
             }

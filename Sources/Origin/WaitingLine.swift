@@ -19,10 +19,17 @@ struct WaitingLine {
 
     /// False: it was not in the line.
     mutating func leave(_ acquisition: Acquisition) -> Bool {
-        guard let index = line[head...].firstIndex(where: { $0 === acquisition }) else { return false }
+        // Who gives up has mostly come last: an attacker takes back what it has just asked for.
+        guard let index = line[head...].lastIndex(where: { $0 === acquisition }) else { return false }
         line[index] = nil
         count -= 1
         while head < line.count, line[head] == nil { head += 1 }
+        while line.count > head, line.last.flatMap({ $0 }) == nil { line.removeLast() }
+        // Gaps in the middle are no more than those who wait, and a few.
+        if line.count - head > 2 * count + 64 {
+            line = ContiguousArray(line[head...].filter { $0 != nil })
+            head = 0
+        }
         compact()
         return true
     }

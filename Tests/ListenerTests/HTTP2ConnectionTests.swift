@@ -325,6 +325,80 @@ struct HTTP2LongRequestTests {
     }
 }
 
+@Suite("HTTP2Connection: clients that take nothing")
+struct HTTP2StallTests {
+    /// A client with `count` answers of 80,000 bytes waiting, its windows shut behind the first 65,535.
+    private func waiting(
+        _ count: Int, _ change: @escaping (inout Configuration) -> Void
+    ) throws -> (HTTP2Door, [HTTP2StreamRef]) {
+        let client = try HTTP2Door(windowBytes: 65_535, change)
+        client.takesBodies = false
+        let origins = try (0..<count).map { _ in try client.door.addOrigin() }
+        let streams = try (0..<count).map { _ in try client.ask() }
+        try client.exchange()
+        for origin in origins {
+            _ = try origin.heard()
+            try origin.say("HTTP/1.1 200 OK\r\nContent-Length: 80000\r\n\r\n" + String(repeating: "x", count: 80_000))
+        }
+        try client.exchange()
+        return (client, streams)
+    }
+
+    @Test("a stream whose client takes nothing is reset, and what waited is no longer counted")
+    func reset() throws {
+        let (client, streams) = try waiting(1) { $0.timeouts.write = 0 }
+        defer { client.finish() }
+        #expect(client.listener.http2.queuedBytes == 80_000 - 65_535)
+        try client.tick(milliseconds: 2_500)
+        #expect(client[streams[0]].resetCode == .cancel)
+        #expect(client.listener.http2.queuedBytes == 0)
+        #expect(client.channel.isActive && client.goAways.isEmpty)
+    }
+
+    @Test("who lets many of them stall is sent away")
+    func manyStalls() throws {
+        let (client, _) = try waiting(Limits.http2StalledStreamsMax) { $0.timeouts.write = 0 }
+        defer { client.finish() }
+        try client.tick(milliseconds: 2_500)
+        #expect(client.goAways.map(\.code) == [.enhanceYourCalm])
+        #expect(client.watch.outputEnded)
+    }
+
+    @Test("when the loop holds all it may, a full queue is not filled further, and a short one is")
+    func full() throws {
+        let (client, streams) = try waiting(1) { _ in }
+        defer { client.finish() }
+        let others = Limits.http2QueuedBytesPerLoopMax
+        client.listener.http2.queuedBytes += others
+        let origin = try client.door.addOrigin()
+        let short = try client.ask()
+        try client.exchange()
+        _ = try origin.heard()
+        // Beyond the connection's window, so it waits; its queue is short at first.
+        let piece = String(repeating: "y", count: 40_000)
+        try origin.say("HTTP/1.1 200 OK\r\nContent-Length: 400000\r\n\r\n" + piece)
+        try client.exchange()
+        #expect(client[short].resetCode == nil)
+        for _ in 0..<9 where client[short].resetCode == nil {
+            try origin.say(piece)
+            try client.exchange()
+        }
+        #expect(client[short].resetCode == .enhanceYourCalm)
+        #expect(client[streams[0]].resetCode == nil)
+        #expect(client.listener.http2.queuedBytes == others + 80_000 - 65_535)
+    }
+
+    @Test("a client that has ended its half cannot open a window any more: what it did not take is cut")
+    func goneInTheClear() throws {
+        let (client, streams) = try waiting(1) { _ in }
+        defer { client.finish() }
+        client.channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        try client.tick(milliseconds: 1_500)
+        #expect(client[streams[0]].resetCode == .cancel)
+        #expect(!client.channel.isActive)
+    }
+}
+
 @Suite("HTTP2Connection: its end")
 struct HTTP2EndTests {
     @Test("a connection without requests is told to go when its time is over")

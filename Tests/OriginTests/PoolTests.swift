@@ -95,6 +95,22 @@ struct WaitingLineTests {
         #expect(places.map(\.count).reduce(0, +) <= 256)
     }
 
+    @Test("nor does one behind somebody who stays")
+    func leavingBehindOneWhoStays() {
+        var line = WaitingLine()
+        let stays = [acquisition(), acquisition()]
+        #expect(line.enter(stays[0]) == true)
+        var waiters: [Acquisition] = []
+        for _ in 0..<500 { waiters.append(acquisition()) }
+        for waiter in waiters { #expect(line.enter(waiter) == true) }
+        #expect(line.enter(stays[1]) == true)
+        for waiter in waiters { #expect(line.leave(waiter) == true) }
+        let places = Mirror(reflecting: line).children.compactMap { $0.value as? ContiguousArray<Acquisition?> }
+        #expect(places.map(\.count).reduce(0, +) <= 128)
+        #expect(line.next() === stays[0])
+        #expect(line.next() === stays[1])
+    }
+
     @Test("a random history agrees with an array")
     func model() {
         var random = SeededGenerator(seed: 11)
