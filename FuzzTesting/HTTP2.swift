@@ -59,6 +59,8 @@ private struct Run {
             end = min(bytes.count, end + max(1, cut(end)))
             while true {
                 let step = session.next(bytes.span.extracting(start..<end), at: 1, arena: memory.arena)
+                // What was to be said about frames before this one goes first, as it does where they came by themselves.
+                drain(&session)
                 let consumed = take(step, end - start, &session)
                 precondition(consumed <= end - start)
                 start += consumed

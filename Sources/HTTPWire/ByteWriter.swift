@@ -118,10 +118,11 @@ package struct ByteWriter {
 // MARK: Messages
 
 extension ByteWriter {
-    /// Writes a received field as it came, with `: ` and CRLF.
+    /// Writes a received field as it came, with `: ` and CRLF. One that must enter no table of HPACK has no blank behind
+    /// its colon (RFC 9112, section 5, lets it be left out), which is how `HPACKEncoder.encode(lines:to:)` knows it again.
     @inlinable package mutating func write(field: Field, of bytes: Span<UInt8>) {
         write(bytes, field.name)
-        write(": ")
+        if field.isNeverIndexed { write(":") } else { write(": ") }
         write(bytes, field.value)
         write("\r\n")
     }

@@ -46,6 +46,9 @@ extension Limits {
     package static let http2DecoderTableBytesMax = 4096
     package static let http2EncoderTableBytesMax = 4096
 
+    /// Rows of a decoded block beside its fields: pseudo-header fields, and pieces of cookies beyond the first.
+    package static let http2ExtraRowsMax = 256
+
     // MARK: Windows (RFC 9113, section 5.2)
 
     /// What a client may send on one stream, and on all of its connection, until it is told of more. Bytes.

@@ -4,7 +4,9 @@ import Limits
 /// What the HTTP/2 connections of one event loop share: where heads are decoded, streams to use again, and how much of
 /// requests' bodies waits for origins.
 final class HTTP2Loop {
-    let arena = HTTP2HeadArena(bytesMax: Limits.http2HeadBytesMax, fieldsMax: Limits.fieldCountRange.upperBound)
+    /// Beside a head's fields it has rows for pseudo-header fields and for each piece of a cookie.
+    let arena = HTTP2HeadArena(
+        bytesMax: Limits.http2HeadBytesMax, fieldsMax: Limits.fieldCountRange.upperBound + Limits.http2ExtraRowsMax)
     /// Bytes of request bodies that origins do not take for now, over all connections of the loop.
     var heldBytes = 0
     /// Bytes of response bodies that clients do not take for now, over all connections of the loop.

@@ -194,4 +194,18 @@ private final class EchoHandler: ChannelInboundHandler {
             }
         }
     }
+
+    /// RFC 9113, section 9.2.2: what a client of HTTP/2 over TLS 1.2 may count on.
+    @Test func theMandatorySuiteIsSpoken() async throws {
+        let files = try workshop.certificate("a", key: ["-newkey", "rsa:2048"], names: "DNS:a.test")
+        let store = try CertificateStore(configuration: workshop.configuration([zone("a.test", ["a.test"], files)]))
+        try await serving(store, ["a.test"]) { client in
+            let ask = [
+                "-CAfile", "a.pem", "-servername", "a.test", "-tls1_2", "-groups", "P-256", "-cipher",
+                "ECDHE-RSA-AES128-GCM-SHA256",
+            ]
+            let text = try workshop.run(client + ask, input: "ping\n")
+            #expect(text.contains("Cipher is ECDHE-RSA-AES128-GCM-SHA256"))
+        }
+    }
 }

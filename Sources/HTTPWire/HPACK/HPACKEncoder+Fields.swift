@@ -115,6 +115,9 @@ extension HPACKEncoder {
     /// Field lines as HTTP/1.1 has them, `Name: value` and CRLF each, up to an empty line or the end of `lines`. Returns
     /// how many bytes they are, the empty line included. Names are put in lower case. Left out are the fields that
     /// HTTP/2 does not have (RFC 9113, section 8.2.2), Host, for which `:authority` stands, and lines without a name.
+    ///
+    /// A line without white space behind its colon is one that enters no table, here or further on (RFC 7541, section
+    /// 6.2.3). HTTP/1.1 takes both forms for the same (RFC 9112, section 5), so that whatever carries lines carries this.
     @discardableResult
     package mutating func encode(lines: Span<UInt8>, to writer: inout ByteWriter) -> Int {
         let huffman = HPACKHuffman.shared
@@ -133,13 +136,13 @@ extension HPACKEncoder {
                     continue
                 }
                 lineEnd = lines.firstIndex(of: ASCII.lineFeed, from: colon, limit: limit)
-                let value = Self.value(lines, from: colon &+ 1, to: lineEnd)
                 if colon > start, colon < limit {
+                    let value = Self.value(lines, from: colon &+ 1, to: lineEnd)
                     let known = KnownField.identify(lines, start: start, count: colon &- start)
                     line(
                         known, base + start, count: colon &- start,
-                        UnsafeRawBufferPointer(start: base + Int(value.start), count: Int(value.count)), huffman,
-                        to: &writer)
+                        UnsafeRawBufferPointer(start: base + Int(value.start), count: Int(value.count)),
+                        isNeverIndexed: Int(value.start) == colon &+ 1, huffman, to: &writer)
                 }
                 start = lineEnd &+ 1
             }
@@ -169,7 +172,7 @@ extension HPACKEncoder {
         if end > start, lines.byte(at: end &- 1) == ASCII.carriageReturn { end &-= 1 }
         while start < end, ASCII.isBlank(lines.byte(at: start)) { start &+= 1 }
         while end > start, ASCII.isBlank(lines.byte(at: end &- 1)) { end &-= 1 }
-        return start < end ? ByteRange(start, end) : .empty
+        return ByteRange(start, end)
     }
 
     // MARK: By ranges
@@ -190,7 +193,9 @@ extension HPACKEncoder {
                 let name = base + Int(field.name.start)
                 // A pseudo-header field's name among fields would be taken for one.
                 guard name.load(as: UInt8.self) != ASCII.colon else { continue }
-                line(field.known, name, count: Int(field.name.count), value, huffman, to: &writer)
+                line(
+                    field.known, name, count: Int(field.name.count), value, isNeverIndexed: field.isNeverIndexed,
+                    huffman, to: &writer)
             }
         }
     }
@@ -199,7 +204,7 @@ extension HPACKEncoder {
     @inline(__always)
     private mutating func line(
         _ known: KnownField, _ name: UnsafeRawPointer, count: Int, _ value: UnsafeRawBufferPointer,
-        _ huffman: HPACKHuffman, to writer: inout ByteWriter
+        isNeverIndexed: Bool, _ huffman: HPACKHuffman, to writer: inout ByteWriter
     ) {
         var rule = HPACKRule(known)
         if rule == .omitted || rule == .te && !Self.isTrailers(value) { return }
@@ -213,6 +218,7 @@ extension HPACKEncoder {
                 bucket = Self.otherBucket &+ HPACKOtherName.hash(name, count: count, below: Self.otherBucketCount)
             }
         }
+        if isNeverIndexed { rule = .neverIndexed }
         let line = Line(
             kind: .field(known), rule: rule, staticIndex: staticIndex, bucket: bucket, name: name, nameCount: count,
             value: value.baseAddress ?? name, valueCount: value.count)

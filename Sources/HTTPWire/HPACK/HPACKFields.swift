@@ -24,6 +24,14 @@ package struct HPACKFields: Sendable {
         /// The name is a token without upper-case letters, behind a colon if it is a pseudo-header field's, and the
         /// value holds no control byte but HTAB and neither begins nor ends with SP or HTAB (RFC 9113, section 8.2.1).
         package var isWellFormed: Bool
+
+        /// The field as heads have it, of a name that is no pseudo-header field's.
+        @inline(__always)
+        func field(_ known: KnownField, isDropped: Bool) -> Field {
+            Field(
+                name: name, value: value, known: known, isDropped: isDropped,
+                isNeverIndexed: isNeverIndexed && HPACKRule(known) != .neverIndexed)
+        }
     }
 
     /// What the ranges of the entries lie in. Longer than what was decoded; the rest is stale.

@@ -53,7 +53,8 @@ struct HTTP2RequestReader {
             isBehindPseudo = true
             guard take(entry, known, fields.bytes.span, into: &head) else { return .faulty }
         }
-        guard head.fields.count <= bounds.fieldCountMax else { return .tooLarge }
+        // Browsers send each cookie by itself: they are one field, as in HTTP/1.1.
+        guard head.fields.count &- max(0, cookies &- 1) <= bounds.fieldCountMax else { return .tooLarge }
         if cookies > 1, !Self.join(&fields, into: &head) { return .tooLarge }
         head.byteCount = fields.byteCount
         return conclude(fields.bytes.span, into: &head)
@@ -116,8 +117,7 @@ struct HTTP2RequestReader {
             }
         }
         head.seen |= bit
-        head.fields.append(
-            Field(name: entry.name, value: entry.value, known: known, isDropped: known.isDropped))
+        head.fields.append(entry.field(known, isDropped: known.isDropped))
         return true
     }
 

@@ -32,8 +32,7 @@ struct HTTP2ResponseReader {
             guard known.bit & KnownField.connectionSpecificBits == 0 else { return .faulty }
             if known == .contentLength, !length.take(bytes, entry.value) { return .faulty }
             head.seen |= known.bit
-            head.fields.append(
-                Field(name: entry.name, value: entry.value, known: known, isDropped: known.isDropped))
+            head.fields.append(entry.field(known, isDropped: known.isDropped))
         }
         // RFC 9113, 8.6: 101 has no meaning here.
         guard head.status != 0, head.status != 101 else { return .faulty }
@@ -86,7 +85,7 @@ enum HTTP2TrailerReader {
                 known.bit & KnownField.connectionSpecificBits == 0
             else { return .faulty }
             if known.isForbiddenTrailer || bytes.isProtectedFamily(entry.name) { continue }
-            trailers.append(Field(name: entry.name, value: entry.value, known: known, isDropped: false))
+            trailers.append(entry.field(known, isDropped: false))
         }
         return .good
     }

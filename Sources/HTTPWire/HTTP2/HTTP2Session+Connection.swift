@@ -49,6 +49,8 @@ extension HTTP2Session {
         streamWindow = window
         for slot in streams.rows.indices where streams.rows[slot].id != 0 {
             streams.rows[slot].receiveWindow &+= delta
+            // Of a smaller window it may be half, and the peer can send nothing that would have it looked at again.
+            if !streams.rows[slot].flags.contains(.remoteEnded) { openWindow(slot) }
         }
     }
 

@@ -96,11 +96,17 @@ extension HTTP2Session {
         let slot = stream.slot
         let taken = streamWindow &- streams.rows[slot].receiveWindow &- streams.rows[slot].owed
         streams.rows[slot].owed &+= max(0, min(bytes, taken))
+        openWindow(slot)
+    }
+
+    /// Tells the peer of what is owed to a stream, if that is half a window.
+    @inline(__always)
+    mutating func openWindow(_ slot: Int) {
         let owed = streams.rows[slot].owed
         guard owed > 0, owed &* 2 >= streamWindow else { return }
         streams.rows[slot].owed = 0
         streams.rows[slot].receiveWindow &+= owed
-        queueWindowUpdate(stream.id, owed)
+        queueWindowUpdate(streams.rows[slot].id, owed)
     }
 
     /// The same for the connection alone.

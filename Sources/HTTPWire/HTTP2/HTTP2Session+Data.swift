@@ -26,7 +26,7 @@ extension HTTP2Session {
         receiveWindow &-= length
         let slot = streams.slot(of: frame.stream)
         if slot < 0 {
-            if length == overhead { try spend(.emptyFrames) }
+            if length == overhead, !isAwaitedEnd(frame) { try spend(.emptyFrames) }
             discard(frame, &position)
             if frame.stream > lastServedID { return nil }
             return try onClosed(frame.stream, consumed: position)
@@ -41,7 +41,7 @@ extension HTTP2Session {
         if streams.rows[slot].expected > 0 { streams.rows[slot].expected &-= count }
         if streams.rows[slot].flags.contains(.isRefused) {
             discard(frame, &position)
-            if endsStream { endRemote(slot) }
+            if endsStream { endRemote(slot) } else if count == 0 { try spend(.emptyFrames) }
             return nil
         }
         if count == 0 { return try emptyData(frame, &position, slot, endsStream: endsStream) }
@@ -66,6 +66,12 @@ extension HTTP2Session {
         guard row.expected >= 0 else { return nil }
         let left = row.expected &- dataCount
         return left < 0 || left > 0 && frame.header.flags.contains(.endStream) ? .protocolError : nil
+    }
+
+    /// Whether a frame is the one end of a stream that we have cut off: honest clients whose bodies end in an empty frame
+    /// send that before they know.
+    private mutating func isAwaitedEnd(_ frame: Frame) -> Bool {
+        frame.header.flags.contains(.endStream) && closed.noteEnd(of: frame.stream)
     }
 
     /// Throws a DATA frame away. The connection's window gets it back.

@@ -125,12 +125,14 @@ package struct HTTP2Session: ~Copyable {
     /// SETTINGS_MAX_HEADER_LIST_SIZE of the peer, which is advice; `UInt32.max` where it said nothing.
     package var peerHeadBytesMax: Int { peer.headBytesMax }
 
-    /// The connection is over: says so to the peer, and for good to the shell. What else was to be written no longer is.
+    /// The connection is over: says so to the peer, and for good to the shell. What was to be written before still is:
+    /// SETTINGS come first even here (RFC 9113, section 3.4), and RST_STREAM says which stream was at fault.
     mutating func fail(_ fault: HTTP2Fault) -> HTTP2Step {
         if let first = self.fault { return .failed(first) }
         self.fault = fault
         stage = .failed
-        control.removeAll(keepingCapacity: true)
+        // Nobody takes it.
+        if fault.abuse == .controlBacklog { control.removeAll(keepingCapacity: true) }
         queueGoAway(lastID: lastID, fault.code, fault.text)
         return .failed(fault)
     }

@@ -192,6 +192,14 @@ struct HTTP2ClosedStreams: Sendable {
         position = position &+ 1 == countMax ? 0 : position &+ 1
     }
 
+    /// The peer has ended stream `id`, which we had cut off: once. False where that is not what is known of it. Whatever it
+    /// sends there is still thrown away (RFC 9113, section 5.1), as if nothing was known of the stream.
+    mutating func noteEnd(of id: UInt32) -> Bool {
+        guard let index = entries.firstIndex(of: (id &>> 1) &<< 2 | End.resetByUs.rawValue) else { return false }
+        entries[index] = (id &>> 1) &<< 2 | End.forgotten.rawValue
+        return true
+    }
+
     /// How stream `id`, which is neither open nor idle, came to its end.
     func end(of id: UInt32) -> End {
         for entry in entries where entry &>> 2 == id &>> 1 { return End(rawValue: entry & 3) ?? .forgotten }

@@ -123,6 +123,20 @@ enum AbuseRows {
             peer.receive(F.post(1))
             peer.until(1000) { _ in peer.receive(F.data(1, 0, padding: 200)) }
         },
+        R(.emptyFrames, "DATA without data of a request that is refused") { peer in
+            peer.receive(F.post(1, [("expect", "no")]))
+            peer.until(1000) { _ in peer.receive(F.data(1, 0)) }
+        },
+        R(.emptyFrames, "DATA without data of a stream that we have cut off") { peer in
+            peer.receive(F.post(1))
+            peer.reset(1)
+            peer.until(1000) { _ in peer.receive(F.data(1, 0)) }
+        },
+        R(.emptyFrames, "one end after the other of a stream that we have cut off") { peer in
+            peer.receive(F.post(1))
+            peer.reset(1)
+            peer.until(1000) { _ in peer.receive(F.data(1, 0, ends: true)) }
+        },
         R(.emptyFrames, "HEADERS without fields or end") { peer in
             peer.until(1000) { peer.receive(F.headers(id($0), [], ends: false)) }
         },
@@ -253,6 +267,14 @@ enum AbuseRows {
             for number in 0..<3000 {
                 peer.receive(F.post(id(number)), F.data(id(number), 5), F.data(id(number), 0, ends: true))
                 peer.answer(id(number), 5)
+            }
+        },
+        R(.emptyFrames, "bodies whose ends are on their way when the answer cuts them off") { peer in
+            for number in 0..<3000 {
+                peer.receive(F.post(id(number)), F.data(id(number), 5))
+                peer.head(id(number), status: 413, ends: true)
+                peer.reset(id(number), .noError)
+                peer.receive(F.data(id(number), 0, ends: true))
             }
         },
         R(.unknownFrames, "a client that greases") { peer in

@@ -153,6 +153,23 @@ struct SeenFrame: Equatable {
         bytes[position..<position + 4].reduce(0) { $0 << 8 | UInt32($1) }
     }
 
+    /// What must not be written, whatever it means: flags without a meaning for the type, a reserved bit, padding, a push
+    /// (RFC 9113, sections 4.1, 6 and 8.4).
+    var fault: String? {
+        let known: UInt8? =
+            switch type {
+            case 0, 4, 6: 1
+            case 1: 5
+            case 9: 4
+            case 3, 7, 8: 0
+            default: nil
+            }
+        guard let known, flags & ~known == 0 else { return "a frame of type \(type) with flags \(flags)" }
+        let hasNumber = type == 7 || type == 8
+        let number = hasNumber && payload.count >= 4 ? Self.number(payload, 0) : 0
+        return stream >> 31 == 0 && number >> 31 == 0 ? nil : "a reserved bit in \(text)"
+    }
+
     /// `DATA 1 5 END`, `RST_STREAM 3 PROTOCOL_ERROR`, `SETTINGS ACK`, `GOAWAY 1 NO_ERROR`, …
     var text: String {
         switch type {

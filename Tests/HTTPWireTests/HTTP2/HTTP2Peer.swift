@@ -226,6 +226,7 @@ final class HTTP2Peer {
         }
         guard let all = SeenFrame.all(output) else { return violations.append("output that is no frames") }
         output = []
+        violations += all.compactMap(\.fault)
         frames += all
         sent += all.map(\.text)
     }

@@ -287,6 +287,34 @@ struct HTTP2SessionTests {
         #expect(steps(F.windowUpdate(1, 5)).isEmpty)
     }
 
+    @Test("a connection that fails at once still begins as it must, and says what it had to say")
+    func failureAtOnce() {
+        // RFC 9113, section 3.4: SETTINGS come first, also before a GOAWAY.
+        #expect(sentAtOnce(Array("GET / HTTP/1.1\r\n\r\n".utf8)).map(\.type) == [4, 8, 7])
+        let frames = sentAtOnce(
+            F.preface + F.settings() + F.headers(1, F.request([":path": nil])) + F.ping(42) + F.data(0, 1))
+        #expect(
+            frames.dropFirst(2).map(\.text) == [
+                "SETTINGS ACK", "RST_STREAM 1 PROTOCOL_ERROR", "PING ACK 42", "GOAWAY 1 PROTOCOL_ERROR",
+            ])
+    }
+
+    /// What a server writes where it is asked for it only once all of `bytes` are understood.
+    private func sentAtOnce(_ bytes: [UInt8]) -> [SeenFrame] {
+        var session = HTTP2Session(role: .server, bounds: HTTP2Bounds())
+        let arena = HTTP2HeadArena(bytesMax: 4096, fieldsMax: 64)
+        session.begin(at: 0)
+        var rest = bytes
+        while case let step = session.next(rest.span, at: 0, arena: arena), let consumed = step.consumedBytes {
+            rest.removeFirst(consumed)
+        }
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 1)
+        defer { memory.deallocate() }
+        var writer = ByteWriter(memory)
+        session.writeControl(to: &writer)
+        return SeenFrame.all(Array(memory[0..<writer.count])) ?? []
+    }
+
     @Test("memory is let go of where nothing is open, and all goes on behind it")
     func trim() {
         let peer = HTTP2Peer(.server)
@@ -312,5 +340,19 @@ struct HTTP2SessionTests {
         let texts = HTTP2Rule.allCases.map { "\($0.text)" }
         #expect(Set(texts).count == texts.count)
         #expect(HTTP2Rule.allCases.allSatisfy { "\($0.section)".hasPrefix("RFC ") && $0.code != .noError })
+    }
+}
+
+extension HTTP2Step {
+    /// Bytes that are done with, where the next step is to be asked for.
+    fileprivate var consumedBytes: Int? {
+        switch self {
+        case .request(_, _, let consumed), .response(_, _, let consumed), .trailers(_, let consumed),
+            .data(_, _, _, _, let consumed), .reset(_, _, _, let consumed), .tooLarge(_, let consumed),
+            .malformed(_, _, let consumed), .refused(_, let consumed), .windowOpened(let consumed),
+            .goAway(_, _, let consumed), .settings(let consumed), .pong(_, let consumed):
+            consumed
+        case .needsMore, .failed: nil
+        }
     }
 }

@@ -8,6 +8,14 @@ private typealias F = Frames
 extension RFC9113Rows {
     static let fields: [HTTP2Row] = names + connectionFields + cookies + pseudo + targets + authorities + statuses
 
+    /// What a client of ours, which would refuse it, says of the answer that a server has written to its first request.
+    private static func readBack(_ server: HTTP2Peer) -> [String] {
+        let client = HTTP2Peer(.client)
+        client.ask()
+        for frame in server.frames { client.receive(F.frame(frame.type, frame.flags, frame.stream, frame.payload)) }
+        return client.said
+    }
+
     /// A request that is reset.
     private static func faulty(
         _ section: String, _ level: RFCLevel, _ words: String, _ changes: [String: String?] = [:],
@@ -42,6 +50,12 @@ extension RFC9113Rows {
     // MARK: 8.2.1
 
     private static let names: [HTTP2Row] = [
+        R("8.2", .must, "names are sent in lower case", .says("request 1 GET / a.test end", "response 1 200 end")) {
+            peer in
+            peer.receive(F.get(1))
+            peer.head(1, "X-UPPER: Y\r\nServer: z\r\n", ends: true)
+            peer.takeOver(readBack(peer))
+        },
         faulty("8.2.1", .must, "no upper-case letters in names", [:], [("X-a", "b")]),
         faulty("8.2.1", .must, "nowhere in them", [:], [("x-A", "b")]),
         faulty("8.2.1", .must, "no space", [:], [("x a", "b")]),
@@ -91,11 +105,7 @@ extension RFC9113Rows {
             peer.receive(F.get(1))
             peer.head(
                 1, "Connection: x\r\nTransfer-Encoding: chunked\r\nUpgrade: a\r\nKeep-Alive: 1\r\nX: y\r\n", ends: true)
-            // Read by a client of ours, which would refuse any of them.
-            let client = HTTP2Peer(.client)
-            client.ask()
-            for frame in peer.frames { client.receive(F.frame(frame.type, frame.flags, frame.stream, frame.payload)) }
-            peer.takeOver(client.said)
+            peer.takeOver(readBack(peer))
         },
     ]
 

@@ -8,6 +8,9 @@ private typealias F = Frames
 extension RFC9113Rows {
     static let framing: [HTTP2Row] = beginning + frameFormat + blocks + errors
 
+    private static let get1 = "request 1 GET / a.test end"
+    private static let post1 = "request 1 POST / a.test"
+
     // MARK: 3.4
 
     private static let beginning: [HTTP2Row] = [
@@ -56,6 +59,23 @@ extension RFC9113Rows {
         },
         R("4.1", .must, "the reserved bit of a stream identifier is ignored", .says("request 1 GET / a.test end")) {
             $0.receive(F.frame(1, 5, 0x8000_0001, F.request()))
+        },
+        R(
+            "4.1", .mustNot, "what is sent has no flag without a meaning, no reserved bit, no padding",
+            .sends(
+                "PING ACK 7", "HEADERS 1 MORE", "CONTINUATION 1", "PING 9", "DATA 1 9", "HEADERS 1 END",
+                "RST_STREAM 3 CANCEL", "GOAWAY 2147483647 NO_ERROR", "SETTINGS ACK")
+        ) {
+            // The peer that is played looks for them in each frame.
+            $0.receive(F.get(1), F.post(3), F.ping())
+            $0.session.ping(0x0909_0909_0909_0909)
+            $0.head(1, (0..<20).map { "x-\($0): " + String(repeating: "~", count: 1000) + "\r\n" }.joined())
+            $0.offer(1, 9)
+            $0.take()
+            $0.head(1, status: nil, "x: y\r\n", ends: true)
+            $0.reset(3)
+            $0.session.goAway(.noError, isFinal: false)
+            $0.receive(F.settings())
         },
         R("4.2", .must, "frames of 2^14 bytes can be received", .says("request 1 POST / a.test", "data 1 16384")) {
             $0.receive(F.post(1), F.data(1, 16_384))
@@ -134,6 +154,11 @@ extension RFC9113Rows {
         R("4.3.1", .must, "and not before the setting is acknowledged", .says("request 1 GET / a.test end")) {
             $0.receive(F.preface + F.settings() + F.get(1))
         }.fromStart.bounds { $0.decoderTableBytesMax = 64 },
+        R("4.3.1", .must, "where the peer wants a smaller one, our next block says so first", .says(get1)) { peer in
+            peer.receive(F.settings([(1, 0)]), F.get(1))
+            peer.head(1, ends: true)
+            if peer.frames.last?.payload.first != 0x20 { peer.takeOver(["no"]) }
+        },
         R("6.10", .must, "no frame comes within a block, of its stream", .connectionError(.protocolError)) {
             $0.receive(F.headers(1, F.request(), endsBlock: false), F.data(1, 5))
         },
@@ -198,6 +223,13 @@ extension RFC9113Rows {
             $0.receive(
                 F.data(1, 5), F.windowUpdate(1, 5), F.headers(1, F.block([("x", "y")])), F.data(1, 0, ends: true))
             $0.receive(F.priority(1), F.reset(1))
+        },
+        R(
+            "5.4.2", .should, "one RST_STREAM for one stream, however much comes behind its error",
+            .streamError(1, .protocolError), .says(post1, "reset 1 PROTOCOL_ERROR by us")
+        ) {
+            $0.receive(F.post(1), F.windowUpdate(1, 0), F.windowUpdate(1, 0), F.data(1, 5), F.priority(1))
+            $0.receive(F.headers(1, F.block([("x", "y")]), ends: false), F.data(1, 0, ends: true))
         },
         R(
             "5.4.2", .mustNot, "RST_STREAM is not answered with RST_STREAM", .sends(),

@@ -228,6 +228,14 @@ extension RFC9113Rows {
             $0.receive(F.get(1, (0..<6).map { ("x\($0)", "y") }))
         }.bounds { $0.fieldCountMax = 5 },
         R(
+            "10.5.1", .may, "cookies in pieces are one of them",
+            .says("request 1 GET / a.test cookie=c=0; c=1; c=2; c=3; c=4; c=5 x0=y x1=y x2=y x3=y end", "too large 3")
+        ) {
+            let cookies = (0..<6).map { ("cookie", "c=\($0)") }
+            $0.receive(F.get(1, cookies + (0..<4).map { ("x\($0)", "y") }))
+            $0.receive(F.get(3, cookies + (0..<5).map { ("x\($0)", "y") }))
+        }.bounds { $0.fieldCountMax = 5 },
+        R(
             "10.5.1", .may, "an origin's head beyond the bound is an error of the stream",
             .streamError(1, .enhanceYourCalm)
         ) {

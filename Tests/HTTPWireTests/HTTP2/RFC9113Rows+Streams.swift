@@ -250,6 +250,15 @@ extension RFC9113Rows {
             $0.ask()
             $0.receive(F.settings([(3, 0)]), F.ok(1, ends: true), F.ok(3, ends: true))
         }.asClient,
+        R(
+            "8.7", .mustNot, "what is said not to have been acted on was never told of",
+            .says(get1, "reset 3 REFUSED_STREAM by us", "reset 1 CANCEL by peer", "request 5 GET / a.test end"),
+            .sends("RST_STREAM 3 REFUSED_STREAM", "GOAWAY 5 NO_ERROR")
+        ) {
+            $0.receive(F.get(1), F.get(3), F.reset(1), F.get(5))
+            $0.session.goAway(.noError, isFinal: true)
+            $0.receive(F.get(7))
+        }.bounds { $0.streamsMax = 1 },
         R("8.7", .may, "REFUSED_STREAM may be sent again", .says("refused 1")) {
             $0.ask()
             $0.receive(F.reset(1, 7))

@@ -182,6 +182,14 @@ extension RFC9113Rows {
             $0.drain()
         },
         R(
+            "6.8", .mustNot, "nor does ours", .connectionError(.protocolError),
+            .sends("GOAWAY 1 NO_ERROR", "GOAWAY 1 PROTOCOL_ERROR")
+        ) {
+            $0.receive(F.post(1))
+            $0.session.goAway(.noError, isFinal: true)
+            $0.receive(F.post(3), F.data(0, 1))
+        },
+        R(
             "6.8", .must, "what comes above the last stream is thrown away, its blocks decoded, its DATA no error",
             .says("request 1 POST / a.test", "data 1 5 end"), .sends("GOAWAY 1 NO_ERROR")
         ) {

@@ -79,6 +79,20 @@ extension RFC9113Rows {
             $0.offer(3, 0, ends: true)
             $0.take()
         },
+        R(
+            "5.2.2", .must, "frames are read while nobody takes the DATA before them",
+            .says("request 1 POST / a.test", "data 1 262144", "request 3 GET / a.test end", "reset 3 CANCEL by peer"),
+            .sends("HEADERS 1", "DATA 1 9", "PING ACK 7", "SETTINGS ACK", "DATA 1 3")
+        ) { peer in
+            peer.returnsCredit = false
+            peer.receive(F.post(1))
+            for _ in 0..<16 { peer.receive(F.data(1, 16_384)) }
+            peer.head(1)
+            peer.offer(1, 12)
+            peer.take()
+            peer.receive(F.ping(), F.settings(), F.get(3), F.reset(3), F.windowUpdate(1, 5))
+            peer.take()
+        }.settings((4, 9)),
         R("5.2.1", .must, "DATA alone is held up by windows", .sends("PING ACK 7", "HEADERS 1 END")) {
             $0.receive(F.get(1), F.ping())
             $0.head(1, ends: true)
@@ -195,6 +209,13 @@ extension RFC9113Rows {
         R("6.9.3", .must, "also for streams that were open before", .streamError(1, .flowControlError)) { peer in
             peer.returnsCredit = false
             peer.receive(F.preface + F.settings() + F.post(1) + F.data(1, 60) + F.settingsAck + F.data(1, 41))
+        }.fromStart.bounds { $0.streamWindowBytes = 100 },
+        R(
+            "6.9", .must, "what was given back before the smaller one held is told of when it does",
+            .sends("SETTINGS ACK", "WINDOW_UPDATE 1 60")
+        ) { peer in
+            peer.forget()
+            peer.receive(F.preface + F.settings() + F.post(1) + F.data(1, 60) + F.settingsAck)
         }.fromStart.bounds { $0.streamWindowBytes = 100 },
     ]
 }
