@@ -32,7 +32,7 @@ def read_package(text):
     """Target → (names in its dependency list, line). Only what stands in the list as a plain string is a room."""
     code = text
     targets = {}
-    for match in re.finditer(r"\.(?:executableTarget|testTarget|target)\(\s*name:\s*\"(\w+)\"", code):
+    for match in re.finditer(r"\.(?:executableTarget|testTarget|systemLibrary|target)\(\s*name:\s*\"(\w+)\"", code):
         depth, k = 1, match.end()
         while k < len(code) and depth:
             depth += {"(": 1, ")": -1}.get(code[k], 0)

@@ -9,15 +9,15 @@ extension CacheZone {
         let hasParts = settings.key.hasParts
         // A load from the disk that is under way, and objects whose keys have parts that are not known here, are found by
         // the ledger when they are next looked at.
-        let needsRecord = settings.key.hasParts || purges.hasFills(olderThan: .max)
+        let needsRecord = hasParts || purges.hasFills(olderThan: .max)
         let record = needsRecord ? purges.record(.url(key.urlHash), isSoft: false) : nil
         _ = key.bytes.withUnsafeBytes { store.memory.remove(key.hash, $0) }
         if record != nil { settleSoon() }
         guard let disk = store.disk else { return }
         _ = disk.remove(key.hash)
-        if let record, settings.key.hasParts {
-            disk.recordPurge(record) { _ in }
-            disk.sweep(record) { _ in }
+        if let record, hasParts {
+            disk.recordPurges([record]) { _ in }
+            disk.sweepSoon(record)
         }
     }
 

@@ -25,13 +25,13 @@ package struct PurgeCount: Sendable {
 /// 1. The ledger gets a record: from then on no older response that it is about is served, wherever it lies.
 /// 2. Fetches under way that it may be about are joined by nobody any more; whether what they bring is stored the
 ///    ledger says when it is here.
-/// 3. The disk's journal gets the record, so that it holds after a crash.
-/// 4. What it meets in memory is counted, which is the answer; the disk's index is swept.
-/// 5. Memory is swept, beside everything else.
-/// 6. Once no fetch is under way that began earlier, everything is swept once more if there was one, and the record is
+/// 3. The disk's journal gets the record, so that it holds after a crash; meanwhile what it meets in memory is counted,
+///    and then what it meets in the disk's index. That is the answer.
+/// 4. Memory and index are swept, beside everything else.
+/// 5. Once no fetch is under way that began earlier, everything is swept once more if there was one, and the record is
 ///    forgotten. From then on a response that no sweep has met is not used.
 extension EdgeCache {
-    /// Purges, or with `isDryRun` counts what it would. Blocks for as long as memory is swept: not for event loops.
+    /// Purges, or with `isDryRun` counts what it would. Blocks for as long as memory is counted: not for event loops.
     package func purge(_ scopes: [PurgeScope], in zone: CacheZone, isSoft: Bool, isDryRun: Bool) async -> PurgeCount {
         guard !scopes.isEmpty else { return PurgeCount() }
         // What the purge before is about is not counted again.
@@ -39,7 +39,7 @@ extension EdgeCache {
         var count = PurgeCount()
         if isDryRun {
             count.memory = countMemory(scopes, in: zone, &count.both)
-            for scope in scopes { count.disk += await countDisk(scope, in: zone) }
+            count.disk = await countDisk(scopes, in: zone)
             return count
         }
         let records = scopes.map { zone.purges.record($0, isSoft: isSoft) }
@@ -50,14 +50,17 @@ extension EdgeCache {
         zone.purges.sweepBegan(last)
         // Before anything is swept: what such a fetch, load or write brings may come behind the sweep.
         let needsSecondSweep = zone.purges.hasFills(olderThan: last)
-        await journal(records)
+        // The device takes its milliseconds while memory is counted.
+        let isJournalled = Latch()
+        if let disk { disk.recordPurges(records) { _ in isJournalled.open() } } else { isJournalled.open() }
         // Before the disk is swept: what it has, or is about to have, of these is not counted twice.
         count.memory = countMemory(scopes, in: zone, &count.both)
-        if let disk {
-            for record in records { count.disk += await sweep(disk, record) }
-        }
+        await isJournalled.opened()
+        let isDiskSwept = Latch()
+        count.disk = await sweepDisk(records) { isDiskSwept.open() }
         let reclaim = Task.detached { [self] in
             sweepMemory(of: zone)
+            await isDiskSwept.opened()
             if needsSecondSweep {
                 Task.detached { await self.sweepAgain(records, in: zone) }
             } else {
@@ -69,12 +72,12 @@ extension EdgeCache {
     }
 
     private func countMemory(_ scopes: [PurgeScope], in zone: CacheZone, _ both: inout Int) -> Int {
+        let cover = PurgeCover(scopes, zone.tag)
         var found = 0
-        _ = memory.sweep(zone: zone.tag) { response in
-            guard scopes.contains(where: { $0.covers(response) }) else { return .keep }
+        memory.forEach(zone: zone.tag) { response in
+            guard cover.covers(response) else { return }
             found += 1
             if response.diskState.load(ordering: .relaxed) != 0 { both += 1 }
-            return .keep
         }
         return found
     }
@@ -86,25 +89,21 @@ extension EdgeCache {
 
     // MARK: The disk
 
-    private func journal(_ records: [PurgeRecord]) async {
-        guard let disk else { return }
-        for record in records {
-            await withCheckedContinuation { continuation in
-                disk.recordPurge(record) { _ in continuation.resume() }
-            }
+    /// - Parameter done: When the index has nothing of it any more; the count is there before.
+    private func sweepDisk(_ records: [PurgeRecord], _ done: @escaping @Sendable () -> Void) async -> Int {
+        guard let disk else {
+            done()
+            return 0
+        }
+        return await withCheckedContinuation { continuation in
+            disk.sweep(records, counted: { continuation.resume(returning: $0) }, done: done)
         }
     }
 
-    private func sweep(_ disk: DiskStore, _ record: PurgeRecord) async -> Int {
-        await withCheckedContinuation { continuation in
-            disk.sweep(record) { continuation.resume(returning: $0) }
-        }
-    }
-
-    private func countDisk(_ scope: PurgeScope, in zone: CacheZone) async -> Int {
+    private func countDisk(_ scopes: [PurgeScope], in zone: CacheZone) async -> Int {
         guard let disk else { return 0 }
         return await withCheckedContinuation { continuation in
-            disk.count(zone: zone.tag, scope) { continuation.resume(returning: $0) }
+            disk.count(zone: zone.tag, scopes) { continuation.resume(returning: $0) }
         }
     }
 
@@ -122,9 +121,9 @@ extension EdgeCache {
             if !zone.purges.hasFills(olderThan: last) { break }
         }
         sweepMemory(of: zone)
-        if let disk {
-            for record in records { _ = await sweep(disk, record) }
-        }
+        let isDiskSwept = Latch()
+        _ = await sweepDisk(records) { isDiskSwept.open() }
+        await isDiskSwept.opened()
         settle(last, in: zone)
     }
 }
@@ -135,6 +134,57 @@ extension PurgeScope {
         if case .tag = self, fill.head == nil { return true }
         return fill.key.bytes.withUnsafeBytes {
             covers(keyBytes: $0, urlHash: fill.key.urlHash, tags: fill.head?.response.tags ?? [])
+        }
+    }
+}
+
+/// Many scopes at once, as one purge has them.
+private struct PurgeCover {
+    private let only: PurgeScope?
+    private var marks = PurgeMarks()
+
+    init(_ scopes: [PurgeScope], _ zone: ZoneTag) {
+        only = scopes.count == 1 ? scopes.first : nil
+        for (index, scope) in scopes.enumerated() {
+            marks.add(PurgeRecord(sequence: UInt64(index) + 1, zone: zone, scope: scope, isSoft: false))
+        }
+    }
+
+    func covers(_ response: StoredResponse) -> Bool {
+        if let only { return only.covers(response) }
+        return response.key.bytes.withUnsafeBytes {
+            marks.mark(keyBytes: $0, urlHash: response.key.urlHash, tags: response.tags).hard > 0
+        }
+    }
+}
+
+/// Opened once, waited for by one.
+private final class Latch: Sendable {
+    private enum State {
+        case shut
+        case awaited(CheckedContinuation<Void, Never>)
+        case open
+    }
+
+    private let state = Mutex(State.shut)
+
+    func open() {
+        let waiting = state.withLock { state -> CheckedContinuation<Void, Never>? in
+            defer { state = .open }
+            if case .awaited(let continuation) = state { return continuation }
+            return nil
+        }
+        waiting?.resume()
+    }
+
+    func opened() async {
+        await withCheckedContinuation { continuation in
+            let isOpen = state.withLock { state -> Bool in
+                if case .open = state { return true }
+                state = .awaited(continuation)
+                return false
+            }
+            if isOpen { continuation.resume() }
         }
     }
 }

@@ -64,7 +64,7 @@ package final class EdgeCache: Sendable {
     /// Puts the disk store to use.
     package func attach(_ disk: DiskStore) {
         let earlier = ledger.restore(sequence: disk.sequenceAtOpen, disk.purgesAtOpen)
-        for record in earlier { disk.recordPurge(record) { _ in } }
+        disk.recordPurges(earlier) { _ in }
         diskSlot.withLock { $0 = disk }
         diskIsThere.store(true, ordering: .releasing)
     }

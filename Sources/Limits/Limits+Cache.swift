@@ -82,8 +82,8 @@ extension Limits {
     package static let cacheSettleAttemptsMax = 3600
     /// Bytes of a body given to a socket at once.
     package static let cacheSendBytes = 256 * 1024
-    /// The same of a file, sent without a copy.
-    package static let cacheSendFileBytes = 1024 * 1024
+    /// The same of a file, sent without a copy; no more than one read brings into memory.
+    package static let cacheSendFileBytes = 2 * 1024 * 1024
 
     // MARK: Disk
 
@@ -99,7 +99,7 @@ extension Limits {
     /// Space for all that is known of a large object beside its body: key, head, tags. Two of them open its file.
     package static let cacheDiskSlotBytes = 256 * 1024
     /// Bytes of one read for a stream.
-    package static let cacheDiskReadBytesMax = 1024 * 1024
+    package static let cacheDiskReadBytesMax = 2 * 1024 * 1024
     /// Reads that wait for a thread; beyond, the disk counts as a miss.
     package static let cacheDiskReadsQueuedMax = 1024
     package static let cacheDiskReadThreads = 2
@@ -109,6 +109,11 @@ extension Limits {
     package static let cacheDiskJobsQueuedMax = 16 * 1024
     /// Bytes of one large object that wait to be written; beyond, it is given up: its source was to wait long before.
     package static let cacheDiskWriterBytesQueuedMax = 64 * 1024 * 1024
+    /// Writes for a large object begin and end at multiples of so many bytes, until the last one.
+    package static let cacheDiskWriteBytesMin = 512 * 1024
+    /// Bytes of one write for a large object, and pieces that they come in; no more than the system's IOV_MAX of 1024.
+    package static let cacheDiskWriteBytes = 1024 * 1024
+    package static let cacheDiskWritePiecesMax = 256
     /// Large objects that are written at once.
     package static let cacheDiskWritersMax = 256
     /// Large objects whose files are open, beside those being sent.

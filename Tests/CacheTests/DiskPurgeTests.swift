@@ -54,6 +54,87 @@ import Testing
         }
     }
 
+    /// Purges of several things are one sweep.
+    @Test(arguments: [false, true]) func manyAtOnce(isSoft: Bool) async throws {
+        let stage = DiskStage()
+        let (store, samples) = try stocked(stage)
+        defer { store.close() }
+        let zone = Sample(number: 0, zone: 2).zoneTag
+        // Tags enough that each slot's are looked up, and one scope of every other kind but everything.
+        var scopes = (0..<40).map { PurgeScope.tag(UInt64(1000 + $0)) } + Self.scopes.dropFirst().prefix(1)
+        scopes += [Self.scopes[2], Self.scopes[4], Self.scopes[5]]
+        let records = scopes.enumerated().map { index, scope in
+            PurgeRecord(sequence: UInt64(2 + index % 3), zone: zone, scope: scope, isSoft: isSoft)
+        }
+        let expected = samples.filter { sample in records.contains { $0.isAbout(sample.response(.inline)) } }
+        #expect(!expected.isEmpty && expected.count < samples.count / 2)
+        let count = TestCount()
+        let left = await withCheckedContinuation { continuation in
+            store.sweep(
+                records, counted: { count.value.store($0, ordering: .relaxed) },
+                done: { continuation.resume(returning: count.value.load(ordering: .relaxed)) })
+        }
+        #expect(left == expected.count)
+        for sample in samples {
+            let isCovered = records.contains { $0.isAbout(sample.response(.inline)) }
+            let entry = store.candidates(sample.key.hash).first
+            #expect((entry == nil) == (isCovered && !isSoft))
+            #expect(entry.map { $0.isSoftPurged == isCovered } ?? true)
+        }
+        store.waitForWriter()
+        #expect(store.sweeps.withLock { $0.isEmpty })
+    }
+
+    /// Thousands of purges that nobody counts take the keeper's time once.
+    @Test func whatMayWaitIsSweptTogether() async throws {
+        let stage = DiskStage()
+        let (store, samples) = try stocked(stage)
+        defer { store.close() }
+        let gate = TestSignal()
+        store.keeper.submit { gate.wait() }
+        let purged = samples.filter { $0.number % 4 < 2 }
+        var sequence: UInt64 = 100
+        for _ in 0..<50 {
+            for sample in purged {
+                sequence += 1
+                store.sweepSoon(
+                    PurgeRecord(
+                        sequence: sequence, zone: sample.zoneTag, scope: .url(sample.key.urlHash), isSoft: false))
+            }
+        }
+        #expect(store.purgesToSweep.withLock { $0.records.count } == purged.count)
+        gate.raise()
+        store.waitForKeeper()
+        store.waitForKeeper()
+        for sample in samples {
+            #expect(store.candidates(sample.key.hash).isEmpty == (sample.number % 4 < 2))
+        }
+        store.waitForWriter()
+        #expect(store.sweeps.withLock { $0.isEmpty } && store.purgesToSweep.withLock { $0.records.isEmpty })
+    }
+
+    @Test func thousandsOfOneAreKeptAsOne() async throws {
+        let stage = DiskStage()
+        let (store, samples) = try stocked(stage)
+        let url = samples[1]
+        for sequence in UInt64(10)...2000 {
+            store.recordPurges(
+                [PurgeRecord(sequence: sequence, zone: url.zoneTag, scope: .url(url.key.urlHash), isSoft: false)]
+            ) { _ in }
+        }
+        #expect(await store.recordPurge(PurgeRecord(sequence: 2001, zone: url.zoneTag, scope: .tag(1), isSoft: false)))
+        #expect(store.purges.withLock { $0.records.map(\.sequence) } == [2000, 2001])
+        let killed = try stage.copy()
+        store.close()
+        for left in [stage, killed] {
+            let next = try left.open()
+            #expect(next.purgesAtOpen.last?.sequence == 2001)
+            #expect(next.purges.withLock { $0.records.map(\.sequence) } == [2000, 2001])
+            #expect(next.sequenceAtOpen == 2001)
+            next.close()
+        }
+    }
+
     private func check(_ store: DiskStore, _ samples: [Sample], _ record: PurgeRecord) async throws {
         for sample in samples {
             let entry = store.candidates(sample.key.hash).first
@@ -141,7 +222,7 @@ import Testing
             records.append(PurgeRecord(sequence: number, zone: zone, scope: scope, isSoft: number % 3 == 0))
         }
         let before = records
-        DiskPurge.fold(&records)
+        records = DiskPurge.folded(records)
         #expect(records.count < 60)
         #expect(Array(records.suffix(50)) == Array(before.suffix(50)))
         // Whatever an old one was about is still covered, by one that is no older and of its kind.

@@ -149,12 +149,13 @@ import Testing
             self.code = code
         }
         var call: DiskWriteCall {
-            { [self] descriptor, source, count, offset in
-                guard bytes.subtract(count, ordering: .relaxed).newValue >= 0 else {
+            { [self] descriptor, pieces, count, offset in
+                let wanted = UnsafeBufferPointer(start: pieces, count: Int(count)).reduce(0) { $0 + $1.iov_len }
+                guard bytes.subtract(wanted, ordering: .relaxed).newValue >= 0 else {
                     errno = code
                     return -1
                 }
-                return pwrite(descriptor, source, count, offset)
+                return pwritev(descriptor, pieces, count, offset)
             }
         }
     }

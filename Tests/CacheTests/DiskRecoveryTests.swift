@@ -179,8 +179,8 @@ import Testing
     @Test func purgesComeBackUntilTheyAreSettled() async throws {
         let stage = DiskStage()
         let records = [
-            purge(5, .tag(7)), purge(6, .everything, isSoft: true),
-            PurgeRecord(sequence: 9, zone: nil, scope: .everything, isSoft: false),
+            purge(5, .tag(7)), purge(6, .tag(8)),
+            PurgeRecord(sequence: 9, zone: nil, scope: .everything, isSoft: true),
         ]
         let first = try stage.open()
         #expect(first.purgesAtOpen.isEmpty && first.sequenceAtOpen == 0)

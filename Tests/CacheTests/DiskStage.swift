@@ -39,7 +39,7 @@ final class DiskStage: Sendable {
         var log = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         log.logLevel = .critical
         return try DiskStore.open(
-            path: path, bytesMax: bytesMax, log: log, writeCall: writeCall ?? { pwrite($0, $1, $2, $3) })
+            path: path, bytesMax: bytesMax, log: log, writeCall: writeCall ?? { pwritev($0, $1, $2, $3) })
     }
 
     /// Names in the directory that end so.
@@ -63,7 +63,7 @@ final class DiskStage: Sendable {
         #expect(bytes.withUnsafeMutableBytes { file.read(into: $0, at: 0) })
         change(&bytes)
         ftruncate(file.descriptor, bytes.count)
-        #expect(bytes.withUnsafeBytes { file.write($0, at: 0, by: { pwrite($0, $1, $2, $3) }) } == 0)
+        #expect(bytes.withUnsafeBytes { file.write($0, at: 0, by: { pwritev($0, $1, $2, $3) }) } == 0)
     }
 
     /// What a process that was killed at this moment leaves behind: a copy of everything in the directory.
@@ -84,7 +84,7 @@ final class DiskStage: Sendable {
                 guard isRead else { break }
                 _ = buffer.withUnsafeBytes {
                     target.write(
-                        UnsafeRawBufferPointer(rebasing: $0[..<count]), at: offset, by: { pwrite($0, $1, $2, $3) })
+                        UnsafeRawBufferPointer(rebasing: $0[..<count]), at: offset, by: { pwritev($0, $1, $2, $3) })
                 }
                 offset += UInt64(count)
             }
@@ -223,11 +223,16 @@ extension DiskStore {
     }
 
     func sweep(_ record: PurgeRecord) async -> Int {
-        await withCheckedContinuation { continuation in sweep(record) { continuation.resume(returning: $0) } }
+        let count = TestCount()
+        return await withCheckedContinuation { continuation in
+            sweep([record], counted: { count.value.store($0, ordering: .relaxed) }) {
+                continuation.resume(returning: count.value.load(ordering: .relaxed))
+            }
+        }
     }
 
     func recordPurge(_ record: PurgeRecord) async -> Bool {
-        await withCheckedContinuation { continuation in recordPurge(record) { continuation.resume(returning: $0) } }
+        await withCheckedContinuation { continuation in recordPurges([record]) { continuation.resume(returning: $0) } }
     }
 }
 
@@ -264,6 +269,11 @@ extension FileReader {
             prepare(range, on: DiskStage.group.next()) { continuation.resume(returning: $0) }
         }
     }
+}
+
+/// What one thread tells another.
+final class TestCount: Sendable {
+    let value = Atomic<Int>(0)
 }
 
 /// Blocks a test until another thread comes to a point.

@@ -29,6 +29,25 @@ struct MemorySweepTests {
         #expect(store.sweep(zone: Stage.zone(9)) { _ in .remove } == SweepCount())
     }
 
+    @Test("A look at a zone sees each of its responses once, in small zones and in large ones", arguments: [100, 6000])
+    func looks(count: Int) {
+        let store = MemoryStore(bytesMax: 64 << 20)
+        for number in 0..<count {
+            for value in 0..<2 {
+                store.insert(Stage.response(Stage.key(number, zone: 1), zone: 1, vary: Stage.vary(value)))
+            }
+            if number % 10 == 0 { store.insert(Stage.response(number, zone: 2)) }
+        }
+        var seen: [ObjectIdentifier: Int] = [:]
+        store.forEach(zone: Stage.zone(1)) { response in
+            #expect(response.zone == Stage.zone(1))
+            seen[ObjectIdentifier(response), default: 0] += 1
+        }
+        #expect(seen.count == count * 2 && seen.values.allSatisfy { $0 == 1 })
+        store.forEach(zone: Stage.zone(9)) { _ in Issue.record("nothing is there") }
+        #expect(store.statistics().responses == count * 2 + (count + 9) / 10)
+    }
+
     @Test("A sweep removes and marks what it is told to, variants one by one", arguments: [30, 6000])
     func removes(count: Int) {
         let store = MemoryStore(bytesMax: 64 << 20)

@@ -180,6 +180,21 @@ struct PurgeLedgerTests {
         #expect(births.last.map { zone.verdict(for: $0) } == .clean)
     }
 
+    @Test("Thousands of purges of one URL while a fetch goes on are one: nothing else is purged for their sake")
+    func repeated() {
+        let birth = zone.fillBegan()
+        let url = Stage.response(Stage.key("/a"))
+        let other = Stage.response(Stage.key("/b"))
+        for _ in 0..<Limits.cachePurgeRecordsMax * 3 { _ = zone.record(.url(url.key.urlHash), isSoft: false) }
+        #expect(zone.records.count == 1 && zone.records.first?.sequence == zone.latest)
+        #expect(zone.verdict(for: url) == .purged)
+        #expect(zone.verdict(for: other) == .clean)
+        #expect(zone.verdict(for: Stage.response(Stage.key("/a"), birth: zone.latest)) == .clean)
+        #expect(!zone.settle(upTo: zone.latest))
+        zone.fillEnded(birth)
+        #expect(zone.settle(upTo: zone.latest) && zone.records.isEmpty)
+    }
+
     @Test("A purge of everything makes those before it redundant, a soft one only the soft ones")
     func redundant() {
         _ = zone.record(.tag(1), isSoft: false)

@@ -99,10 +99,13 @@ final class DiskJournal: Sendable {
         }
     }
 
-    /// - Parameter completion: Told, on the keeper's thread, whether the purge outlives a power cut. False: it could
-    ///   not be written, but is tried again.
-    func purge(_ purge: PurgeRecord, _ completion: @escaping @Sendable (Bool) -> Void) {
-        let isQueued = record(.purge, completion) { DiskPurge.append(purge, to: &$0) }
+    /// - Parameter completion: Told, on the keeper's thread, whether the purges outlive a power cut. False: they could
+    ///   not be written, but are tried again.
+    func purge(_ purges: [PurgeRecord], _ completion: @escaping @Sendable (Bool) -> Void) {
+        guard let last = purges.last else { return completion(true) }
+        // Batches are written in order: once the last of them is on the device, all are.
+        for purge in purges.dropLast() { record(.purge) { DiskPurge.append(purge, to: &$0) } }
+        let isQueued = record(.purge, completion) { DiskPurge.append(last, to: &$0) }
         if !isQueued { completion(false) }
     }
 

@@ -244,12 +244,12 @@ enum DiskPurge {
 
     /// Puts one purge of everything, in each zone and for each kind, in place of the older half. More is forgotten at a
     /// restart than need be, but nothing comes back.
-    static func fold(_ records: inout [PurgeRecord]) {
+    static func folded(_ all: [PurgeRecord]) -> [PurgeRecord] {
         struct Group: Hashable {
             var zone: ZoneTag?
             var isSoft: Bool
         }
-        records.sort { $0.sequence < $1.sequence }
+        let records = all.sorted { $0.sequence < $1.sequence }
         var latest: [Group: UInt64] = [:]
         for record in records.prefix(records.count / 2) {
             latest[Group(zone: record.zone, isSoft: record.isSoft)] = record.sequence
@@ -257,8 +257,7 @@ enum DiskPurge {
         let folded = latest.map { group, sequence in
             PurgeRecord(sequence: sequence, zone: group.zone, scope: .everything, isSoft: group.isSoft)
         }
-        records.removeFirst(records.count / 2)
-        records = folded.sorted { $0.sequence < $1.sequence } + records
+        return folded.sorted { $0.sequence < $1.sequence } + records.dropFirst(records.count / 2)
     }
 
     static func read(_ cursor: inout DiskCursor) -> PurgeRecord? {

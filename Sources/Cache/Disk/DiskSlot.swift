@@ -110,7 +110,7 @@ struct DiskSlot: Equatable, Sendable {
     }
 
     func match(tag: UInt64) -> TagMatch {
-        guard zoneAndMarks & Self.manyTagsMark != 0 else {
+        guard hasManyTags else {
             let short = Self.short(tag)
             return tag0 == short || tag1 == short || tag2 == short ? .yes : .no
         }
@@ -119,7 +119,13 @@ struct DiskSlot: Equatable, Sendable {
         return isSet ? .perhaps : .no
     }
 
-    private static func short(_ tag: UInt64) -> UInt32 {
+    /// Whether the tag words are a filter.
+    var hasManyTags: Bool { zoneAndMarks & Self.manyTagsMark != 0 }
+
+    /// The tags in their short form where there are no more than three, 0 for none.
+    var tagWords: (UInt32, UInt32, UInt32) { (tag0, tag1, tag2) }
+
+    static func short(_ tag: UInt64) -> UInt32 {
         max(1, UInt32(truncatingIfNeeded: tag) ^ UInt32(truncatingIfNeeded: tag >> 32))
     }
 

@@ -71,7 +71,7 @@ extension DiskStore {
             generation: keeping.generation, lastBatch: journal.lastBatch,
             sequence: ledgerSequence.load(ordering: .relaxed), nextUnit: space.nextNumber)
         let bytes = DiskCheckpoint.write(
-            head, index, names, purges: { purges.withLock { $0 } }, in: directory, store: identity.store)
+            head, index, names, purges: { purges.withLock { $0.records } }, in: directory, store: identity.store)
         guard let bytes else {
             counters.add { $0.writeErrors += 1 }
             return false

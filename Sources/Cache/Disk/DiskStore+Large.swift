@@ -29,8 +29,8 @@ extension DiskStore {
         return LargeWriter(store: self, body: body, progress: progress)
     }
 
-    /// The largest object that is taken: one must not wash out all others.
-    var objectBytesMax: UInt64 { space.bytesMax / 8 }
+    /// The largest object that is taken, whatever is configured: one must not wash out all others.
+    var objectBytesMax: UInt64 { space.bytesMax / Limits.cacheDiskObjectShare }
 
     private func newBody() -> FileBody? {
         space.newUnit(isLarge: true).map { files.enter(FileBody(filling: $0, files: files)) }

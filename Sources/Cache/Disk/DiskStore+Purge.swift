@@ -39,98 +39,158 @@ extension DiskStore {
 
     // MARK: Purges
 
-    /// Makes a purge outlive a restart.
+    /// Makes purges outlive a restart.
     ///
-    /// - Parameter done: Runs on the keeper's thread. True: it is on the device. False: it could not be written; it
+    /// - Parameter done: Runs on the keeper's thread. True: all are on the device. False: one could not be written; it
     ///   will be in the next checkpoint, if that can be.
-    package func recordPurge(_ record: PurgeRecord, _ done: @escaping @Sendable (Bool) -> Void) {
-        guard !isClosed.load(ordering: .acquiring) else { return done(false) }
-        // First, so that a checkpoint that does not have it from the journal has it from here.
+    package func recordPurges(_ records: [PurgeRecord], _ done: @escaping @Sendable (Bool) -> Void) {
+        guard let last = records.last, !isClosed.load(ordering: .acquiring) else { return done(records.isEmpty) }
+        // First, so that a checkpoint that does not have them from the journal has them from here.
         purges.withLock { purges in
-            purges.append(record)
-            if purges.count > Limits.cacheDiskPurgesMax { DiskPurge.fold(&purges) }
+            for record in records { purges.add(record) }
+            guard purges.records.count > Limits.cacheDiskPurgesMax else { return }
+            purges.replace(with: DiskPurge.folded(purges.records))
         }
-        ledgerSequence.max(record.sequence, ordering: .relaxed)
-        journal.purge(record, done)
+        ledgerSequence.max(last.sequence, ordering: .relaxed)
+        journal.purge(records, done)
     }
 
     /// The ledger has no more use for the purges up to a sequence: of one zone, or, with nil, those of all zones.
     package func settlePurges(zone: ZoneTag?, upTo sequence: UInt64) {
-        purges.withLock { purges in purges.removeAll { $0.zone == zone && $0.sequence <= sequence } }
+        purges.withLock { _ = $0.removeAll { $0.zone == zone && $0.sequence <= sequence } }
         journal.settle(zone, upTo: sequence)
     }
 
-    /// Removes, or marks, everything that a purge is about, also what is queued to be written.
+    /// Removes, or marks, everything that some purges are about, also what is queued to be written.
     ///
-    /// - Parameter done: Runs on the keeper's thread, with how many objects there were.
-    package func sweep(_ record: PurgeRecord, _ done: @escaping @Sendable (Int) -> Void) {
-        let isQueued = keeper.submit(isUrgent: true) { [self] in
-            sweeps.withLock { $0.append(record) }
-            let count = sweepNow(record)
-            counters.add { $0.removed += UInt64(count) }
-            // Everything that was queued before has been judged once the writer comes to this.
-            let isEnded = writer.submit(isUrgent: true) { [self] in endSweep(record) }
-            if !isEnded { endSweep(record) }
-            done(count)
-        }
-        if !isQueued { done(0) }
+    /// - Parameters:
+    ///   - records: Of one zone, or of all, and of one kind.
+    ///   - counted: Runs on the keeper's thread as soon as it is known how many objects there are. Most of them are in the
+    ///     index yet: the ledger keeps them from being used.
+    ///   - done: Runs on the keeper's thread, when they are not.
+    package func sweep(
+        _ records: [PurgeRecord], counted: @escaping @Sendable (Int) -> Void, done: @escaping @Sendable () -> Void
+    ) {
+        let isQueued = keeper.submit(isUrgent: true) { [self] in sweepNow(records, counted, done) }
+        guard !isQueued else { return }
+        counted(0)
+        done()
     }
 
-    private func endSweep(_ record: PurgeRecord) {
-        sweeps.withLock { sweeps in sweeps.removeAll { $0 == record } }
+    /// Sweeps for a purge at some time, together with others of its kind that come until then.
+    package func sweepSoon(_ record: PurgeRecord) {
+        let isFirst = purgesToSweep.withLock { purges in
+            defer { purges.add(record) }
+            return purges.records.isEmpty
+        }
+        guard isFirst else { return }
+        keeper.submit(isUrgent: true) { [self] in
+            let records = purgesToSweep.withLock { purges in
+                defer { purges = PurgeList() }
+                return purges.records
+            }
+            // As many sweeps as there are zones and kinds.
+            for (_, records) in Dictionary(grouping: records, by: { SweepGroup(zone: $0.zone, isSoft: $0.isSoft) }) {
+                sweepNow(records, { _ in }, {})
+            }
+        }
     }
 
-    private func sweepNow(_ record: PurgeRecord) -> Int {
-        var zone: UInt32?
-        if let tag = record.zone {
-            // A zone without a number has nothing here.
-            guard let number = names.known(tag) else { return 0 }
-            zone = number
+    private struct SweepGroup: Hashable {
+        var zone: ZoneTag?
+        var isSoft: Bool
+    }
+
+    // MARK: The keeper's thread
+
+    private func sweepNow(
+        _ records: [PurgeRecord], _ counted: @Sendable (Int) -> Void, _ done: @Sendable () -> Void
+    ) {
+        sweeps.withLock { $0 += records }
+        if let matcher = matcher(records) {
+            counted(examine(matcher, records))
+            let removed = carryOut(matcher)
+            counters.add { $0.removed += UInt64(removed) }
+        } else {
+            counted(0)
         }
-        let matcher = DiskMatcher(record, zone: zone)
+        // Everything that was queued before has been judged once the writer comes to this.
+        let isEnded = writer.submit(isUrgent: true) { [self] in endSweep(records) }
+        if !isEnded { endSweep(records) }
+        done()
+    }
+
+    /// nil: a zone without a number, which has nothing here.
+    private func matcher(_ records: [PurgeRecord]) -> DiskMatcher? {
+        guard let zone = records.first?.zone else { return DiskMatcher(records, zone: nil) }
+        return names.known(zone).map { DiskMatcher(records, zone: $0) }
+    }
+
+    private func endSweep(_ records: [PurgeRecord]) {
+        let ended = Set(records.map(\.sequence))
+        sweeps.withLock { sweeps in sweeps.removeAll { ended.contains($0.sequence) } }
+    }
+
+    /// Counts what the index knows to be purged, and settles with the records what it does not know.
+    private func examine(_ matcher: DiskMatcher, _ records: [PurgeRecord]) -> Int {
+        var count = 0
+        var doubtful: [DiskSlot] = []
+        for shard in 0..<DiskIndex.shardCount {
+            index.forEach(shard: shard) { slot in
+                switch matcher.match(slot) {
+                case .no: return
+                case .perhaps: doubtful.append(slot)
+                case .yes: if !(matcher.isSoft && slot.isSoftPurged) { count += 1 }
+                }
+            }
+        }
+        // The slots of some shards may have been seen while others changed: each is judged by its place.
+        return count + doubtful.reduce(0) { $0 + (judge($1, records) ? 1 : 0) }
+    }
+
+    /// - Returns: How many objects were removed.
+    private func carryOut(_ matcher: DiskMatcher) -> Int {
         var count = 0
         for shard in 0..<DiskIndex.shardCount {
-            count += sweepNow(record, matcher, shard: shard)
+            let removed = index.scan(shard: shard, journal: journal) { slot in
+                guard case .yes = matcher.match(slot) else { return .keep }
+                guard matcher.isSoft else { return .remove }
+                guard !slot.isSoftPurged else { return .keep }
+                slot.isSoftPurged = true
+                return .change
+            }
+            forget(removed)
+            count += removed.count
             if journal.queuedBytes > Limits.cacheDiskJournalBytesQueuedMax / 8 { journal.flush() }
         }
         journal.flush()
         return count
     }
 
-    private func sweepNow(_ record: PurgeRecord, _ matcher: DiskMatcher, shard: Int) -> Int {
-        var doubtful: [DiskSlot] = []
-        var marked = 0
-        let removed = index.scan(shard: shard, journal: journal) { slot in
-            switch matcher.match(slot) {
-            case .no: return .keep
-            case .perhaps:
-                doubtful.append(slot)
-                return .keep
-            case .yes:
-                guard record.isSoft else { return .remove }
-                guard !slot.isSoftPurged else { return .keep }
-                slot.isSoftPurged = true
-                marked += 1
-                return .change
-            }
-        }
-        forget(removed)
-        return removed.count + marked + doubtful.reduce(0) { $0 + (judge($1, record) ? 1 : 0) }
-    }
-
     /// Reads what the index cannot tell, and removes or marks it. What cannot be read goes.
-    private func judge(_ slot: DiskSlot, _ purge: PurgeRecord) -> Bool {
+    private func judge(_ slot: DiskSlot, _ purges: [PurgeRecord]) -> Bool {
         let record = self.record(slot)
         if let record {
             let isCovered = record.key.withUnsafeBytes { key in
-                purge.scope.covers(keyBytes: key, urlHash: record.urlHash, tags: record.tags)
+                purges.contains { purge in
+                    DiskMatcher.isOlder(slot, than: purge.sequence)
+                        && purge.scope.covers(keyBytes: key, urlHash: record.urlHash, tags: record.tags)
+                }
             }
             guard isCovered else { return false }
-            if purge.isSoft { return index.update(slot, journal: journal) { $0.isSoftPurged = true } }
+            if purges.first?.isSoft == true {
+                var isNew = false
+                let isThere = index.update(slot, journal: journal) { slot in
+                    isNew = !slot.isSoftPurged
+                    slot.isSoftPurged = true
+                }
+                return isThere && isNew
+            }
         }
         let hash = KeyHash(high: slot.high, low: slot.low)
         let removed = index.remove(hash, journal: journal) { $0.place == slot.place }
         forget(removed)
+        counters.add { $0.removed += UInt64(removed.count) }
         return record != nil && !removed.isEmpty
     }
 
@@ -143,45 +203,5 @@ extension DiskStore {
         return DiskRecord.read(
             file, at: UInt64(slot.offset) * DiskSlot.offsetStep, bytesMax: Int(clamping: slot.byteCount),
             wantsHead: false)
-    }
-}
-
-/// What the index alone can say of a purge.
-struct DiskMatcher {
-    private enum Scope {
-        case everything
-        case url(UInt32)
-        case host(UInt32)
-        case tag(UInt64)
-    }
-
-    private let scope: Scope
-    private let zone: UInt32?
-    private let sequence: UInt64
-
-    init(_ record: PurgeRecord, zone: UInt32?) {
-        self.zone = zone
-        sequence = record.sequence
-        switch record.scope {
-        case .everything: scope = .everything
-        case .url(let hash): scope = .url(DiskEntry.short(hash))
-        case .tag(let tag): scope = .tag(tag)
-        case .host(let host), .prefix(let host, _):
-            scope = .host(host.name.withUnsafeBytes { DiskChecksum.of($0) })
-        }
-    }
-
-    func match(_ slot: DiskSlot) -> DiskSlot.TagMatch {
-        // A birth of all ones may stand for more: better forgotten than kept.
-        guard zone.map({ $0 == slot.zone }) ?? true, slot.birth == .max || UInt64(slot.birth) < sequence else {
-            return .no
-        }
-        switch scope {
-        case .everything: return .yes
-        case .url(let url): return slot.url == url ? .yes : .no
-        // Port and path are in the record.
-        case .host(let host): return slot.host == host ? .perhaps : .no
-        case .tag(let tag): return slot.match(tag: tag)
-        }
     }
 }

@@ -53,9 +53,11 @@ package final class DiskStore: Sendable {
     /// The highest sequence of the purge ledger that was recorded.
     let ledgerSequence: Atomic<UInt64>
     /// Purges that are not settled.
-    let purges: Mutex<[PurgeRecord]>
+    let purges: Mutex<PurgeList>
     /// Purges whose sweep goes on: what is written meanwhile is judged by them.
     let sweeps = Mutex<[PurgeRecord]>([])
+    /// Purges that will be swept together, when the keeper comes to them.
+    let purgesToSweep = Mutex(PurgeList())
     private let lock: OpenFile
 
     /// The key of this installation: the same for as long as the directory's content lives.
@@ -73,7 +75,7 @@ package final class DiskStore: Sendable {
     package static func open(
         path: String, bytesMax: UInt64, log: Logger, observer: DiskObserver = DiskObserver()
     ) throws(DiskError) -> DiskStore {
-        try open(path: path, bytesMax: bytesMax, log: log, observer: observer) { pwrite($0, $1, $2, $3) }
+        try open(path: path, bytesMax: bytesMax, log: log, observer: observer) { pwritev($0, $1, $2, $3) }
     }
 
     /// The same with another way to write.
@@ -128,7 +130,7 @@ package final class DiskStore: Sendable {
             directory: directory, reader: readers, observer: observer, counters: counters,
             discard: { unit in link.store?.discardLarge(unit) })
         purgesAtOpen = recovery.purges
-        purges = Mutex(purgesAtOpen)
+        purges = Mutex(PurgeList(purgesAtOpen))
         sequenceAtOpen = recovery.sequence
         writing = Mutex(DiskWriting())
         keeping = Mutex(DiskKeeping(generation: recovery.generation))

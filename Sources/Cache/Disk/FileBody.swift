@@ -22,6 +22,8 @@ package final class FileBody: Sendable {
     }
 
     private let state: Mutex<State>
+    /// Reads that go on, on threads that may wait.
+    private let readsUnderWay = Atomic<Int>(0)
 
     /// A complete one.
     init(unit: UInt32, files: DiskFiles, file: OpenFile, record: DiskRecord, checksums: [UInt32]) {
@@ -89,6 +91,16 @@ package final class FileBody: Sendable {
         }
     }
 
+    /// Whether some of its pages may be on their way into memory.
+    var isBeingRead: Bool { readsUnderWay.load(ordering: .acquiring) > 0 }
+
+    /// Does what brings pages into memory.
+    func reading<Result>(_ work: () -> Result) -> Result {
+        readsUnderWay.add(1, ordering: .acquiringAndReleasing)
+        defer { readsUnderWay.subtract(1, ordering: .acquiringAndReleasing) }
+        return work()
+    }
+
     // MARK: Verification
 
     private static let blockBytes = DiskFiles.blockBytes
@@ -129,6 +141,15 @@ package final class FileBody: Sendable {
 
     func setVerified(_ number: UInt64) {
         state.withLock { Self.setVerified(number, &$0) }
+    }
+
+    /// It is to be read again before anybody gets it.
+    func setUnverified(_ number: UInt64) {
+        state.withLock { state in
+            let word = Int(clamping: number / 64)
+            guard state.verified.indices.contains(word) else { return }
+            state.verified[word] &= ~(1 << (number % 64))
+        }
     }
 
     private static func setVerified(_ number: UInt64, _ state: inout State) {

@@ -46,7 +46,15 @@ package final class FileReader: Sendable {
     }
 
     private func isReady(_ range: Range<UInt64>) -> Bool {
-        body.isVerified(range) && file.isResident(offset(range))
+        body.isVerified(range) && isInMemory(offset(range))
+    }
+
+    /// Says nothing of the next moment, but that is all a caller wants who would rather not wait for a device.
+    private func isInMemory(_ range: Range<UInt64>) -> Bool {
+        guard let isCached = file.isCached(range) else { return file.isResident(range) }
+        guard isCached, range.isEmpty || file.readsAtOnce(range.upperBound - 1) else { return false }
+        // Asked last: pages that were on their way before are still, or are there.
+        return !body.isBeingRead || file.isResident(range)
     }
 
     private func offset(_ range: Range<UInt64>) -> Range<UInt64> {
@@ -72,7 +80,7 @@ package final class FileReader: Sendable {
     package func prepare(
         _ range: Range<UInt64>, on eventLoop: any EventLoop, _ done: @escaping @Sendable (Bool) -> Void
     ) {
-        body.files.read(on: eventLoop, { done($0 ?? false) }) { [self] in verify(range) }
+        body.files.read(on: eventLoop, { done($0 ?? false) }) { [self] in body.reading { verify(range) } }
     }
 
     /// A verified copy of the range; as `prepare`.
@@ -81,7 +89,7 @@ package final class FileReader: Sendable {
     ) {
         body.files.read(on: eventLoop, done) { [self] in
             // Straight behind its verification the range is in memory, so the copy costs no second read.
-            verify(range) ? copy(range) : nil
+            body.reading { verify(range) ? copy(range) : nil }
         }
     }
 
@@ -92,6 +100,11 @@ package final class FileReader: Sendable {
         let blockBytes = DiskFiles.blockBytes
         let first = range.lowerBound / blockBytes
         let last = (range.upperBound - 1) / blockBytes
+        // What has left memory comes back as the device has it now, and is there for others before it is looked at here.
+        for number in first...last {
+            guard let block = body.block(number)?.range, !isInMemory(offset(block)) else { continue }
+            body.setUnverified(number)
+        }
         // One request to the device for all of it.
         if let start = Int(exactly: DiskFiles.bodyStart + first * blockBytes) {
             posix_fadvise(file.descriptor, start, Int(last - first + 1) * Int(blockBytes), Int32(POSIX_FADV_WILLNEED))

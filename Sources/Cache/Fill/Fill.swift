@@ -223,9 +223,11 @@ package final class Fill: Sendable {
     /// A reader has come this far. Only where nobody stores the body does it matter to the others.
     package func advanced(to position: UInt64) {
         let leader = state.withLock { state -> FillLeader? in
-            guard case .window = state.keeping, position > state.fastest else { return nil }
+            guard position > state.fastest else { return nil }
             let wasCongested = Self.isCongested(state)
+            // Also while somebody stores it, for that may end: then those who have all that is here move no more.
             state.fastest = position
+            guard case .window = state.keeping else { return nil }
             Self.trim(&state)
             return wasCongested && !Self.isCongested(state) ? state.leader : nil
         }

@@ -220,12 +220,28 @@ struct MemoryTable: ~Copyable {
         }
     }
 
-    /// Looks at the object of this lower half of a hash. What it returns means nothing.
-    borrowing func touch(_ low: UInt64) -> UInt64 {
+    /// Looks at the objects of these lower halves of hashes, and at what a purge asks of them, so that they are on their way
+    /// from memory, all at once, when they are needed one after the other.
+    borrowing func touch(_ lows: ArraySlice<UInt64>) {
+        var sum: UInt64 = 0
+        for low in lows { sum &+= look(low) }
+        // The sum means nothing, but must be needed for something: else the compiler leaves out the looking.
+        if sum == .max { sched_yield() }
+    }
+
+    @inline(__always)
+    private borrowing func look(_ low: UInt64) -> UInt64 {
         var index = Int(truncatingIfNeeded: low) & mask
         while let object = slots[index].object {
-            if slots[index].low == low { return object._withUnsafeGuaranteedRef { $0.newest.birth } }
-            index = (index &+ 1) & mask
+            guard slots[index].low == low else {
+                index = (index &+ 1) & mask
+                continue
+            }
+            return object._withUnsafeGuaranteedRef { object in
+                let newest = object.newest
+                let state = UInt64(newest.diskState.load(ordering: .relaxed))
+                return object.zone.value &+ newest.birth &+ (newest.tags.first ?? 0) &+ state
+            }
         }
         return 0
     }
@@ -235,6 +251,16 @@ struct MemoryTable: ~Copyable {
         var index = Int(truncatingIfNeeded: low) & mask
         while let object = slots[index].object {
             if slots[index].low == low { found.append(object.takeUnretainedValue()) }
+            index = (index &+ 1) & mask
+        }
+    }
+
+    /// The same, held by the table alone.
+    @inline(__always)
+    borrowing func forEach(low: UInt64, _ body: (StoredObject) -> Void) {
+        var index = Int(truncatingIfNeeded: low) & mask
+        while let object = slots[index].object {
+            if slots[index].low == low { object._withUnsafeGuaranteedRef(body) }
             index = (index &+ 1) & mask
         }
     }

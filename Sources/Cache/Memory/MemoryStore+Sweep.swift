@@ -26,49 +26,69 @@ extension MemoryStore {
     /// meanwhile may be missed.
     package func sweep(zone tag: ZoneTag?, _ verdict: (StoredResponse) -> SweepVerdict) -> SweepCount {
         var count = SweepCount()
-        var lows: [UInt64] = []
+        var found: [StoredObject] = []
+        walk(tag) { lows in
+            gather(lows, into: &found)
+            for object in found where tag == nil || object.zone == tag { judge(object, verdict, &count) }
+            found.removeAll(keepingCapacity: true)
+        }
         if let tag {
-            guard let zone = existingRoom(tag) else { return count }
-            if zone.objects.load(ordering: .relaxed) < Limits.cacheSweepByQueueMax {
-                // A small zone is found by its queues, however many objects the others have.
-                zone.queues.withLock { queues in
-                    queues.small.collect(into: &lows)
-                    queues.main.collect(into: &lows)
-                }
-                // Now in order of their shards.
-                lows.sort()
-                // A key that was removed and came back is in a queue twice.
-                lows.removeRepeats()
-                sweep(lows, tag, verdict, &count)
-            } else {
-                for index in 0..<shardCount {
-                    withShard(at: index) { $0.collect(zoneBits: zone.bits, into: &lows) }
-                    sweep(lows, tag, verdict, &count)
-                }
-            }
-            tidy(zone)
+            existingRoom(tag).map(tidy)
         } else {
-            for index in 0..<shardCount {
-                withShard(at: index) { $0.collect(zoneBits: nil, into: &lows) }
-                sweep(lows, nil, verdict, &count)
-            }
             for (tag, _) in statisticsByZone() { existingRoom(tag).map(tidy) }
         }
         return count
     }
 
-    private func sweep(
-        _ lows: [UInt64], _ tag: ZoneTag?, _ verdict: (StoredResponse) -> SweepVerdict, _ count: inout SweepCount
-    ) {
-        var found: [StoredObject] = []
+    /// Looks at every response of a zone that is there; as `sweep`.
+    ///
+    /// - Parameter body: Runs while a shard is locked, for some tens of responses at a time: a comparison, no more.
+    package func forEach(zone tag: ZoneTag, _ body: (StoredResponse) -> Void) {
+        walk(tag) { lows in
+            guard let first = lows.first else { return }
+            withShard(first) { table in
+                table.touch(lows)
+                for low in lows {
+                    table.forEach(low: low) { object in
+                        guard object.zone == tag else { return }
+                        body(object.newest)
+                        for older in object.older { body(older) }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Calls `visit` with the hashes' lower halves of all objects, of one zone or of all: a few at once, those of one shard.
+    private func walk(_ tag: ZoneTag?, _ visit: (ArraySlice<UInt64>) -> Void) {
+        var lows: [UInt64] = []
+        let zone = tag.flatMap(existingRoom)
+        if tag != nil, zone == nil { return }
+        if let zone, zone.objects.load(ordering: .relaxed) < Limits.cacheSweepByQueueMax {
+            // A small zone is found by its queues, however many objects the others have.
+            zone.queues.withLock { queues in
+                queues.small.collect(into: &lows)
+                queues.main.collect(into: &lows)
+            }
+            // Now in order of their shards.
+            lows.sort()
+            // A key that was removed and came back is in a queue twice.
+            lows.removeRepeats()
+            return cut(lows, visit)
+        }
+        for index in 0..<shardCount {
+            withShard(at: index) { $0.collect(zoneBits: zone?.bits, into: &lows) }
+            cut(lows, visit)
+        }
+    }
+
+    private func cut(_ lows: [UInt64], _ visit: (ArraySlice<UInt64>) -> Void) {
         var start = 0
         while start < lows.count {
             let shard = shardIndex(lows[start])
             var end = start &+ 1
             while end < lows.count, end &- start < Limits.cacheSweepBatch, shardIndex(lows[end]) == shard { end &+= 1 }
-            gather(lows[start..<end], into: &found)
-            for object in found where tag == nil || object.zone == tag { judge(object, verdict, &count) }
-            found.removeAll(keepingCapacity: true)
+            visit(lows[start..<end])
             start = end
         }
     }
@@ -79,12 +99,10 @@ extension MemoryStore {
     /// before the first is retained: the processor fetches those at once, while it does one retain after the other.
     private func gather(_ lows: ArraySlice<UInt64>, into found: inout [StoredObject]) {
         guard let first = lows.first else { return }
-        var births: UInt64 = 0
         withShard(first) { table in
-            for low in lows { births &+= table.touch(low) }
+            table.touch(lows)
             for low in lows { table.objects(low: low, into: &found) }
         }
-        withExtendedLifetime(births) {}
     }
 
     private func judge(

@@ -18,41 +18,36 @@ struct PurgeMarks {
         }
     }
 
-    /// Oldest first.
-    private(set) var records: [PurgeRecord] = []
+    private var list = PurgeList()
     private var everything = Mark()
     private var urls: [KeyHash: Mark] = [:]
     private var tags: [UInt64: Mark] = [:]
     private var hosts: [PurgeHost: Mark] = [:]
     private var prefixes: [PurgeHost: [(path: [UInt8], mark: Mark)]] = [:]
 
+    /// Oldest first.
+    var records: [PurgeRecord] { list.records }
+
     mutating func add(_ record: PurgeRecord) {
-        if record.scope == .everything {
-            // Makes those before it redundant, if it is as hard as they are.
-            records.removeAll { $0.sequence < record.sequence && ($0.isSoft || !record.isSoft) }
-        }
-        let isLast = records.last.map { $0.sequence < record.sequence } ?? true
-        records.append(record)
-        if !isLast { records.sort { $0.sequence < $1.sequence } }
-        if records.count > Limits.cachePurgeRecordsMax {
+        guard list.add(record) else { return }
+        if list.records.count > Limits.cachePurgeRecordsMax {
             fold()
         } else if record.scope == .everything {
             rebuild()
         } else {
+            // What it made redundant stays in the index: being older, it says nothing beside it.
             index(record)
         }
     }
 
     /// Forgets those up to a sequence.
     mutating func drop(upTo sequence: UInt64) {
-        let before = records.count
-        records.removeAll { $0.sequence <= sequence }
-        if records.count != before { rebuild() }
+        if list.removeAll(where: { $0.sequence <= sequence }) { rebuild() }
     }
 
     /// Gives all records other sequences.
     mutating func resequence(_ next: () -> UInt64) {
-        records = records.map { $0.moved(to: next()) }
+        list.replace(with: list.records.map { $0.moved(to: next()) })
         rebuild()
     }
 
@@ -103,22 +98,21 @@ struct PurgeMarks {
         tags = [:]
         hosts = [:]
         prefixes = [:]
-        for record in records { index(record) }
+        for record in list.records { index(record) }
     }
 
     /// Too many: the older half becomes one purge of everything that was there when the last of them came. More is
     /// fetched again than need be, but nothing that was purged is served.
     private mutating func fold() {
-        let half = records.count / 2
-        let folded = records.prefix(half)
-        records.removeFirst(half)
+        let half = list.records.count / 2
+        let folded = list.records.prefix(half)
         let zone = folded.lazy.compactMap(\.zone).first
         var kept: [PurgeRecord] = []
         for isSoft in [false, true] {
             guard let last = folded.last(where: { $0.isSoft == isSoft }) else { continue }
             kept.append(PurgeRecord(sequence: last.sequence, zone: zone, scope: .everything, isSoft: isSoft))
         }
-        records = kept.sorted { $0.sequence < $1.sequence } + records
+        list.replace(with: kept + list.records.dropFirst(half))
         rebuild()
     }
 }

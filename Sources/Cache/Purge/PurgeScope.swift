@@ -19,8 +19,15 @@ package enum PurgeScope: Sendable, Hashable {
 
     /// Whether it is about a response.
     package func covers(_ response: StoredResponse) -> Bool {
-        response.key.bytes.withUnsafeBytes {
-            covers(keyBytes: $0, urlHash: response.key.urlHash, tags: response.tags)
+        switch self {
+        // Asked of every response of a zone: these leave the key's bytes where they are.
+        case .url(let hash): hash == response.key.urlHash
+        case .tag(let tag): Self.contains(response.tags, tag)
+        case .everything: true
+        case .host, .prefix:
+            response.key.bytes.withUnsafeBytes {
+                covers(keyBytes: $0, urlHash: response.key.urlHash, tags: response.tags)
+            }
         }
     }
 

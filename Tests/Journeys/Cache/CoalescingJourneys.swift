@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Testing
 
 /// One fetch for all who ask at the same time.
@@ -41,6 +42,39 @@ struct CoalescingJourneys {
         let collapsed = answers.filter { $0.cache.isCollapsed }
         #expect(collapsed.count == 199 && collapsed.allSatisfy { $0.cache.forwarded != nil && !$0.cache.isHit })
         #expect(try cast.edge.metric("martlet_cache_requests_total", "result=\"coalesced\"") == 199)
+        try page.get().expectHit("v1")
+    }
+
+    @Test("Ten thousand at once at a cold page, as far as descriptors go: one fetch, and everybody gets it")
+    func greatCrowd() throws {
+        let stage = try Stage()
+        defer { stage.strike() }
+        let cast = try CacheStage(on: stage)
+        // What this process has left for one side of the connections, the rest of the journeys beside it.
+        let count = min(10_000, DescriptorBound.raised() - 2000)
+        try #require(count >= 500)
+        let release = Gate()
+        let page = try Resource(on: cast) { _, number in
+            release.pass()
+            return ok("v\(number)", "Cache-Control: max-age=600")
+        }
+        let clients = try (0..<count).map { number in
+            // Several addresses, so that no port of one is needed twice.
+            let client = try cast.edge.client(from: "127.0.1.\(1 + number / 2500)")
+            try client.send(page.request())
+            return client
+        }
+        try expectActive(count, cast)
+        #expect(page.requestCount == 1)
+        release.open()
+        var others = 0
+        for client in clients {
+            let answer = try client.readAnswer()
+            #expect(answer.status == 200 && answer.text == "v1", "\(answer)")
+            if answer.cache.isCollapsed { others += 1 }
+        }
+        #expect(others == count - 1)
+        #expect(page.requestCount == 1)
         try page.get().expectHit("v1")
     }
 
@@ -353,5 +387,19 @@ struct CoalescingJourneys {
         let clients = try (0..<400).map { index in (pages[index % 20], try crowd(1, pages[index % 20])[0]) }
         for (page, client) in clients { #expect(try client.readAnswer().text == page.path) }
         #expect(pages.allSatisfy { $0.requestCount == 1 }, "\(pages.map(\.requestCount))")
+    }
+}
+
+/// How many descriptors this process may have.
+private enum DescriptorBound {
+    /// Raises it as far as is permitted, and says how far that is.
+    static func raised() -> Int {
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        var limit = rlimit()
+        guard getrlimit(resource, &limit) == 0 else { return 0 }
+        limit.rlim_max = max(limit.rlim_max, geteuid() == 0 ? 16_384 : 0)
+        limit.rlim_cur = limit.rlim_max
+        if setrlimit(resource, &limit) != 0 { getrlimit(resource, &limit) }
+        return Int(clamping: limit.rlim_cur)
     }
 }
