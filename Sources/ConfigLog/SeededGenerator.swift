@@ -1,0 +1,24 @@
+/// Numbers that look random and are the same for the same seed: SplitMix64 (Steele, Lea and Flood, 2014).
+///
+/// For spreading waits and for simulations; never for secrets.
+package struct SeededGenerator: RandomNumberGenerator, Sendable {
+    private var state: UInt64
+
+    package init(seed: UInt64) { state = seed }
+
+    package mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+
+    /// From 0 up to, and without, 1.
+    package mutating func fraction() -> Double { Double(next() >> 11) * 0x1p-53 }
+
+    /// From 0 up to, and without, `bound`; 0 for the bound 0.
+    package mutating func below(_ bound: UInt64) -> UInt64 {
+        bound == 0 ? 0 : next().multipliedFullWidth(by: bound).high
+    }
+}
