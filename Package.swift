@@ -10,6 +10,7 @@ let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 
 let package = Package(
     name: "martlet",
@@ -23,14 +24,18 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         // The one executable: assembly only.
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Admin", "Cache", "Certificates", "Listener", "Pipeline", "Origin", "Telemetry", "Exchange",
-                "ConfigModel",
+                "Admin", "ControlPlane", "Simulation", "Cache", "Certificates", "Listener", "Pipeline", "Origin",
+                "Telemetry", "Exchange", "ConfigModel",
                 "Limits", nioCore, nioPosix, nioSSL, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -82,11 +87,26 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"),
             ]
         ),
+        .target(name: "Replica", dependencies: ["ConfigLog", "Limits", "CLMDB", logging]),
         .target(name: "Admin", dependencies: ["HTTPWire", "Limits", nioCore, nioPosix, logging]),
+        .target(
+            name: "ControlPlane",
+            dependencies: [
+                "ConfigLog", "Limits", "CPostgres", nioCore, crypto, logging,
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+            ]
+        ),
+        .target(name: "Simulation", dependencies: ["ConfigLog", "Limits"]),
         .target(name: "Telemetry", dependencies: ["Limits", "CLinux", logging]),
         // The ground.
         .target(name: "Exchange", dependencies: ["ConfigModel", "HTTPWire", "Telemetry", "Limits", nioCore]),
         .target(name: "ConfigModel", dependencies: ["Limits", .product(name: "Yams", package: "Yams")]),
+        .target(name: "ConfigLog", dependencies: ["Limits", crypto]),
         .target(name: "HTTPWire", dependencies: ["Limits"]),
         .target(
             name: "ConnectionWire",
@@ -96,6 +116,8 @@ let package = Package(
         .target(name: "CLinux"),
         .target(name: "CChecksum"),
         .target(name: "CPageCache"),
+        .systemLibrary(name: "CLMDB", providers: [.apt(["liblmdb-dev"])]),
+        .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         // Tests mirror the rooms; Journeys start the real binary.
         .testTarget(name: "HTTPWireTests", dependencies: ["HTTPWire", "Limits"]),
         .testTarget(name: "ConfigModelTests", dependencies: ["ConfigModel", "Limits"]),
@@ -114,6 +136,10 @@ let package = Package(
             ]
         ),
         .testTarget(name: "LimitsTests", dependencies: ["Limits"]),
+        .testTarget(name: "ConfigLogTests", dependencies: ["ConfigLog", "Limits"]),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation", "ConfigLog", "Limits"]),
+        .testTarget(name: "ReplicaTests", dependencies: ["Replica", "ConfigLog", "Limits", "CLMDB", logging]),
+        .testTarget(name: "ControlPlaneTests", dependencies: ["ControlPlane", "ConfigLog", "Limits", logging]),
         .testTarget(
             name: "ExchangeTests",
             dependencies: ["Exchange", "HTTPWire", "Telemetry", "Limits", nioCore, nioEmbedded]
@@ -149,8 +175,8 @@ let package = Package(
             ]
         ),
         .testTarget(name: "AdminTests", dependencies: ["Admin", "Limits", nioCore, nioPosix, nioEmbedded, logging]),
-        // Python programs that stand for clients and origins of HTTP/2.
-        .testTarget(name: "Journeys", exclude: ["HTTP2/Peers", "Peers"]),
+        // Python programs that stand for clients and origins.
+        .testTarget(name: "Journeys", exclude: ["HTTP2/Peers", "ControlPlane/Peers", "Peers"]),
     ],
     swiftLanguageModes: [.v6]
 )
@@ -159,7 +185,7 @@ let package = Package(
 /// namely whichever C module of a dependency it met first, and so cannot be told which import they come from.
 let withoutMemberImportVisibility = ["Certificates", "martlet"]
 
-for target in package.targets where !["CLinux", "CChecksum", "CPageCache"].contains(target.name) {
+for target in package.targets where !["CLinux", "CChecksum", "CPageCache", "CLMDB", "CPostgres"].contains(target.name) {
     var settings: [SwiftSetting] = [
         .enableUpcomingFeature("ExistentialAny"),
         .enableUpcomingFeature("InternalImportsByDefault"),

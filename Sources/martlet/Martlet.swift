@@ -42,7 +42,10 @@ struct Martlet: AsyncParsableCommand {
             Signals while it runs: HUP reloads the configuration and reopens the access log, TERM stops after the
             requests under way, USR2 hands everything over to a new binary without refusing a connection.
             """,
-        subcommands: [Up.self, Check.self, PurgeCommand.self, CacheCommand.self, Version.self]
+        subcommands: [
+            Up.self, Check.self, PurgeCommand.self, CacheCommand.self, ControlCommand.self, SimulateCommand.self,
+            Version.self,
+        ]
     )
 }
 
@@ -136,12 +139,21 @@ enum BuildVersion {
 }
 
 enum StandardError {
-    static func write(_ text: String) {
+    static func write(_ text: String) { DirectOutput.write(text, to: 2) }
+}
+
+/// Past the C library's buffer, which a process that goes on running would not empty into a file or a pipe.
+enum StandardOutput {
+    static func write(_ text: String) { DirectOutput.write(text, to: 1) }
+}
+
+private enum DirectOutput {
+    static func write(_ text: String, to descriptor: Int32) {
         var text = text
         text.withUTF8 { bytes in
             var rest = UnsafeRawBufferPointer(bytes)
             while !rest.isEmpty {
-                let count = Glibc.write(2, rest.baseAddress, rest.count)
+                let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
                 guard count > 0 else { return }
                 rest = UnsafeRawBufferPointer(rebasing: rest[count...])
             }

@@ -1,0 +1,226 @@
+// A request to an answer, without a socket: routing, credentials, rates, bodies, transactions, errors. What it does
+// depends on nothing but the store and the clock it is given.
+
+import Limits
+package import Logging
+
+/// The fields of a request that the API looks at, names in lower case.
+package struct APIFields: Sendable {
+    private var values: [String: String] = [:]
+    package init() {}
+    package subscript(_ name: String) -> String? {
+        get { values[name] }
+        set { values[name] = newValue }
+    }
+}
+
+/// A request as its socket read it.
+package struct APIRequest: Sendable {
+    package var method: String
+    /// Path and query.
+    package var target: String
+    package var fields: APIFields
+    package var body: [UInt8]
+    /// The peer's IP address.
+    package var address: String?
+
+    package init(
+        method: String, target: String, fields: APIFields = APIFields(), body: [UInt8] = [], address: String? = nil
+    ) {
+        self.method = method
+        self.target = target
+        self.fields = fields
+        self.body = body
+        self.address = address
+    }
+}
+
+/// An answer as its socket writes it.
+package struct APIResponse: Sendable {
+    package var status: Int
+    package var type: String
+    package var body: [UInt8]
+    package var fields: [(name: String, value: String)]
+}
+
+/// The API under `/client/v4`.
+package struct APIService: Sendable {
+    package static let root = "/client/v4"
+
+    let store: Store
+    let table: RouteTable
+    let rates: CallerRates
+    let log: Logger
+
+    package init(store: Store, rateRequests: Int = Limits.apiRateRequestsDefault, log: Logger) {
+        self.store = store
+        table = RouteTable(APIRoutes.all)
+        rates = CallerRates(requestsMax: rateRequests)
+        self.log = log
+    }
+
+    /// The largest body that a request may have; known from its head.
+    package func bodyBytesMax(method: String, target: String) -> Int {
+        guard let path = Self.path(target), case .route(let route, _) = table.find(method, path) else {
+            return Limits.apiBodyBytesMax
+        }
+        return route.bodyBytesMax
+    }
+
+    private static func path(_ target: String) -> Substring? {
+        let path = target.prefix { $0 != "?" }
+        guard path.hasPrefix(root) else { return nil }
+        let rest = path.dropFirst(root.count)
+        return rest.isEmpty || rest.hasPrefix("/") ? rest : nil
+    }
+
+    /// The answer to a request whose body nobody reads to its end.
+    func tooLarge() -> APIResponse { Self.response(APIError.bodyTooLarge, [("x-request-id", StoreID.make())]) }
+
+    /// Answers; never throws, whatever happens.
+    package func answer(_ request: APIRequest) async -> APIResponse {
+        let requestID = StoreID.make()
+        var fields: [(name: String, value: String)] = [("x-request-id", requestID)]
+        do {
+            let rate = try rates.take(request)
+            fields += rate.fields
+            if let seconds = rate.waitSeconds { throw APIError.throttled(seconds: seconds) }
+            return Self.response(try await answer(request, requestID), fields)
+        } catch let error as APIError {
+            return Self.response(error, fields)
+        } catch {
+            return Self.response(self.error(for: error, request, requestID), fields)
+        }
+    }
+
+    private func answer(_ request: APIRequest, _ requestID: String) async throws -> APIAnswer {
+        let credentials = try Credentials(request.fields)
+        let (route, parameters) = try find(request)
+        let query = try Query(parsing: request.target.drop { $0 != "?" }.dropFirst())
+        let payload = try Self.payload(route, request)
+        if route.need != .nothing, credentials == .none { throw APIError.unauthenticated }
+        let now = APITime.now
+        let work: @Sendable (Transaction) throws -> APIAnswer = { transaction in
+            let caller = try Authentication.caller(credentials, from: request.address, now: now, transaction)
+            let account = try Self.account(route, parameters, caller, transaction)
+            let zone = try Self.zone(route, parameters, caller, transaction)
+            try Self.check(route, parameters, caller, zone, account)
+            return try route.handle(
+                APICall(
+                    route: route, parameters: parameters, query: query, body: payload.body, form: payload.form,
+                    caller: caller, now: now, requestID: requestID, transaction: transaction, zone: zone,
+                    account: account))
+        }
+        guard route.access == .write else { return try await store.read(work) }
+        return try await store.write(locking: route.locks(parameters), work)
+    }
+
+    private func find(_ request: APIRequest) throws(APIError) -> (Route, [String: String]) {
+        guard let path = Self.path(request.target) else { throw .noRoute(request.target) }
+        switch table.find(request.method, path) {
+        case .route(let route, let parameters): return (route, parameters)
+        case .otherMethods(let methods): throw .methodNotAllowed(request.method, expected: methods)
+        case .nothing: throw .noRoute(String(request.target.prefix { $0 != "?" }))
+        }
+    }
+
+    private static func payload(_ route: Route, _ request: APIRequest) throws(APIError) -> (
+        body: JSONValue, form: FormFile
+    ) {
+        guard request.body.count <= route.bodyBytesMax else { throw .bodyTooLarge }
+        switch route.payload {
+        case .none: return (.null, FormFile())
+        case .file: return (.null, try FormFile(request))
+        case .optional(let schema):
+            guard !request.body.isEmpty else { return (.null, FormFile()) }
+            return (try json(request.body, schema, isPartial: false), FormFile())
+        case .json(let schema, let isPartial): return (try json(request.body, schema, isPartial: isPartial), FormFile())
+        }
+    }
+
+    private static func json(_ bytes: [UInt8], _ schema: BodySchema, isPartial: Bool) throws(APIError) -> JSONValue {
+        let value: JSONValue
+        do { value = try JSONValue(parsing: bytes) } catch { throw .malformed(error) }
+        try schema.check(value, isPartial: isPartial)
+        return value
+    }
+
+    // MARK: Who may
+
+    /// What the path names is looked up first; whether it exists is told only to those who may know.
+    private static func account(
+        _ route: Route, _ parameters: [String: String], _ caller: Caller, _ transaction: Transaction
+    ) throws -> AccountRow? {
+        guard let id = parameters["account_id"] else { return nil }
+        guard let account = try AccountRow.find(id, transaction) else { throw APIError.notFound("account", id) }
+        return account
+    }
+
+    private static func zone(
+        _ route: Route, _ parameters: [String: String], _ caller: Caller, _ transaction: Transaction
+    ) throws -> ZoneRow? {
+        guard let id = parameters["zone_id"] else { return nil }
+        guard let zone = try ZoneRow.find(id, transaction) else { throw APIError.notFound("zone", id) }
+        return zone
+    }
+
+    private static func check(
+        _ route: Route, _ parameters: [String: String], _ caller: Caller, _ zone: ZoneRow?, _ account: AccountRow?
+    ) throws(APIError) {
+        switch route.need {
+        case .nothing, .token, .each: return
+        case .user(let permission):
+            guard let userID = caller.userID else { throw .forbidden(permission.name) }
+            try caller.require(permission, .user(userID))
+        case .account(let permission):
+            guard let account else { throw .internalError }
+            try caller.require(permission, .account(account.id))
+        case .zone(let permission):
+            guard let zone else { throw .internalError }
+            try caller.require(permission, .zone(zone.id, account: zone.accountID))
+        }
+    }
+
+    // MARK: What goes out
+
+    private func error(for error: any Error, _ request: APIRequest, _ requestID: String) -> APIError {
+        switch error as? StoreError {
+        case .unavailable, .conflict:
+            log.warning("the store cannot be used now", metadata: ["request": "\(requestID)", "reason": "\(error)"])
+            return .unavailable
+        case .unknownOutcome:
+            log.error(
+                "a change may or may not have been made", metadata: ["request": "\(requestID)", "reason": "\(error)"])
+            return .unknownOutcome
+        case .uniqueViolation(let table, _):
+            return table == "zones" ? ZoneRow.exists : .conflict("An object of that name exists already")
+        case .invalid(let why): return .invalid("", "values that can be stored", found: why)
+        case .tooLarge: return .bodyTooLarge
+        default:
+            log.error(
+                "a request to the API failed",
+                metadata: [
+                    "request": "\(requestID)", "method": "\(request.method)",
+                    "path": "\(request.target.prefix { $0 != "?" })", "reason": "\(error)",
+                ])
+            return .internalError
+        }
+    }
+
+    private static func response(_ answer: APIAnswer, _ fields: [(name: String, value: String)]) -> APIResponse {
+        switch answer.body {
+        case .result(let value, let info):
+            APIResponse(
+                status: answer.status, type: "application/json", body: Envelope.success(value, info).bytes,
+                fields: fields)
+        case .raw(let bytes, let type): APIResponse(status: answer.status, type: type, body: bytes, fields: fields)
+        }
+    }
+
+    private static func response(_ error: APIError, _ fields: [(name: String, value: String)]) -> APIResponse {
+        var fields = fields
+        if let seconds = error.retryAfterSeconds { fields.append(("retry-after", "\(seconds)")) }
+        return APIResponse(
+            status: error.status, type: "application/json", body: Envelope.failure(error).bytes, fields: fields)
+    }
+}

@@ -1,0 +1,145 @@
+// Load balancers of a zone, and the pools and monitors of an account that they are made of; health checks of a zone.
+
+import Limits
+
+enum LoadBalancing {
+    static let routes = monitors.routes + pools.routes + balancers.routes + healthchecks.routes
+
+    private static let accountRead = Permission.account("Load Balancing: Monitors and Pools", .read)
+    private static let accountWrite = Permission.account("Load Balancing: Monitors and Pools", .write)
+    private static let headers = BodySchema.map(.array(.text(1024), count: 0...16))
+
+    private static let monitors = ObjectKind(
+        kind: "monitor", title: "monitor", tag: "Load Balancers",
+        path: "/accounts/{account_id}/load_balancers/monitors",
+        variable: "monitor_id", read: accountRead, write: accountWrite,
+        members: [
+            .optional("type", .choice(["http", "https", "tcp", "udp_icmp", "icmp_ping", "smtp"])),
+            .optional("description", .text(1000)), .optional("method", .text(16)), .optional("path", .text(2048)),
+            .optional("header", headers), .optional("port", .integer(0...65_535)),
+            .optional("timeout", .integer(1...120)),
+            .optional("retries", .integer(0...5)), .optional("interval", .integer(5...3600)),
+            .optional("consecutive_up", .integer(0...100)), .optional("consecutive_down", .integer(0...100)),
+            .optional("expected_body", .text(10_240)), .optional("expected_codes", .text(64)),
+            .optional("follow_redirects", .boolean), .optional("allow_insecure", .boolean),
+            .optional("probe_zone", .text(253)),
+        ],
+        standards: [
+            "type": "http", "description": "", "method": "GET", "path": "/", "header": [:], "port": 0, "timeout": 5,
+            "retries": 2, "interval": 60, "consecutive_up": 0, "consecutive_down": 0, "expected_body": "",
+            "expected_codes": "200", "follow_redirects": false, "allow_insecure": false, "probe_zone": "",
+        ], hasUniqueNames: false,
+        mayDelete: { row, call in
+            let users = try ObjectRow.all("pool", row.scopeID, call.transaction).filter {
+                $0.body["monitor"] == .string(row.id)
+            }
+            try refuse(users, "monitor")
+        })
+
+    private static let origin = BodySchema.object([
+        .required("name", .string(1...100)), .required("address", .string(1...253)), .optional("enabled", .boolean),
+        .optional("weight", .number(0...1)), .optional("port", .integer(0...65_535)), .optional("header", headers),
+        .optional("virtual_network_id", .text(64)),
+    ])
+    private static let pools = ObjectKind(
+        kind: "pool", title: "pool", tag: "Load Balancers", path: "/accounts/{account_id}/load_balancers/pools",
+        variable: "pool_id", read: accountRead, write: accountWrite,
+        members: [
+            .required("name", .string(1...100)), .required("origins", .array(origin, count: 0...256)),
+            .optional("description", .text(1000)), .optional("enabled", .boolean),
+            .optional("minimum_origins", .integer(0...256)), .optional("monitor", .nullable(.text(32))),
+            .optional("check_regions", .nullable(.array(.text(16), count: 0...64))),
+            .optional("notification_email", .text(255)), .optional("notification_filter", .nullable(.map(.anything))),
+            .optional("latitude", .number(-90...90)), .optional("longitude", .number(-180...180)),
+            .optional("load_shedding", .map(.anything)), .optional("origin_steering", .map(.anything)),
+        ],
+        standards: ["description": "", "enabled": true, "minimum_origins": 1, "monitor": "", "notification_email": ""],
+        complete: { row, call in
+            row.body["origins"] = .array(
+                (row.body["origins"]?.array ?? []).map { origin in
+                    .object((["enabled": true, "weight": 1] as JSONObject).merging(origin.object ?? [:]))
+                })
+            guard let monitor = row.body["monitor"]?.string, !monitor.isEmpty else { return }
+            guard try ObjectRow.find("monitor", row.scopeID, monitor, call.transaction) != nil else {
+                throw APIError.invalid("monitor", "the identifier of one of the account's monitors", found: monitor)
+            }
+        },
+        mayDelete: { row, call in
+            let balancers = try call.transaction.query(
+                """
+                SELECT o.name FROM objects o JOIN zones z ON z.id = o.scope_id \
+                WHERE o.kind = 'load_balancer' AND z.account_id = ? AND o.body LIKE ?
+                """, [.text(row.scopeID), .text("%\"\(row.id)\"%")])
+            guard balancers.isEmpty else {
+                throw APIError(412, 1005, "The pool is used by the load balancer \(try balancers[0].text(0))")
+            }
+        })
+
+    private static let poolIDs = BodySchema.array(.id, count: 1...64)
+    private static let balancers = ObjectKind(
+        kind: "load_balancer", title: "load balancer", tag: "Load Balancers", path: "/zones/{zone_id}/load_balancers",
+        variable: "load_balancer_id", read: .zone("Load Balancers", .read), write: .zone("Load Balancers", .write),
+        members: [
+            .required("name", .string(1...253, .hostname), "The host name that is balanced."),
+            .required("default_pools", poolIDs), .required("fallback_pool", .id), .optional("description", .text(1000)),
+            .optional("enabled", .boolean), .optional("proxied", .boolean), .optional("ttl", .integer(1...86_400)),
+            .optional(
+                "steering_policy",
+                .choice([
+                    "", "off", "geo", "random", "dynamic_latency", "proximity", "least_outstanding_requests",
+                    "least_connections",
+                ])),
+            .optional("region_pools", .map(poolIDs)), .optional("pop_pools", .map(poolIDs)),
+            .optional("country_pools", .map(poolIDs)),
+            .optional("session_affinity", .choice(["", "none", "cookie", "ip_cookie", "header"])),
+            .optional("session_affinity_ttl", .integer(1...604_800)),
+            .optional("session_affinity_attributes", .map(.anything)), .optional("adaptive_routing", .map(.anything)),
+            .optional("location_strategy", .map(.anything)), .optional("random_steering", .map(.anything)),
+            .optional("rules", .array(.map(.anything), count: 0...100)),
+            .optional("networks", .array(.text(64), count: 0...16)),
+        ],
+        standards: [
+            "description": "", "enabled": true, "proxied": false, "ttl": 30, "steering_policy": "",
+            "session_affinity": "none",
+            "region_pools": [:], "pop_pools": [:], "country_pools": [:],
+        ],
+        complete: { row, call in
+            let zone = try call.theZone()
+            guard let name = row.body["name"]?.string.flatMap({ DomainName($0, allowsWildcard: true) }),
+                let apex = DomainName(zone.name), name.isIn(apex)
+            else { throw APIError.invalid("name", "a host name in \(zone.name)") }
+            row.name = name.text
+            row.body["name"] = .string(name.text)
+            let wanted = (row.body["default_pools"]?.array ?? []) + [row.body["fallback_pool"] ?? .null]
+            for id in wanted.compactMap(\.string) {
+                guard try ObjectRow.find("pool", zone.accountID, id, call.transaction) != nil else {
+                    throw APIError.invalid("default_pools", "identifiers of the account's pools", found: id)
+                }
+            }
+        })
+
+    private static let healthchecks = ObjectKind(
+        kind: "healthcheck", title: "health check", tag: "Health Checks", path: "/zones/{zone_id}/healthchecks",
+        variable: "healthcheck_id", read: .zone("Health Checks", .read), write: .zone("Health Checks", .write),
+        members: [
+            .required("name", .string(1...100)), .required("address", .string(1...253)),
+            .optional("description", .text(1000)),
+            .optional("type", .choice(["HTTP", "HTTPS", "TCP"])), .optional("suspended", .boolean),
+            .optional("interval", .integer(5...3600)), .optional("retries", .integer(0...5)),
+            .optional("timeout", .integer(1...120)), .optional("consecutive_fails", .integer(1...100)),
+            .optional("consecutive_successes", .integer(1...100)),
+            .optional("check_regions", .nullable(.array(.text(16), count: 0...64))),
+            .optional("http_config", .nullable(.map(.anything))), .optional("tcp_config", .nullable(.map(.anything))),
+            .readOnly("status", .choice(["unknown", "healthy", "unhealthy", "suspended"])),
+            .readOnly("failure_reason", .text(1000)),
+        ],
+        standards: [
+            "description": "", "type": "HTTP", "suspended": false, "interval": 60, "retries": 2, "timeout": 5,
+            "consecutive_fails": 1, "consecutive_successes": 1, "status": "unknown", "failure_reason": "",
+        ])
+
+    private static func refuse(_ users: [ObjectRow], _ what: String) throws(APIError) {
+        guard let first = users.first else { return }
+        throw APIError(412, 1005, "The \(what) is used by \(users.count) others, among them \(first.name)")
+    }
+}

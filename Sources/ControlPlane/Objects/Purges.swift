@@ -1,0 +1,68 @@
+// `POST /zones/{zone_id}/purge_cache`: what edges are to forget. A purge travels on the same road as every change, in its
+// order: what was purged behind a change is never served with what was there before it.
+
+import ConfigLog
+import Limits
+
+enum Purges {
+    private static let list = BodySchema.array(
+        .oneOf([.string(1...8192), .object([.required("url", .string(1...8192))])]), count: 1...Limits.apiPurgeItemsMax)
+    private static let shape = BodySchema.object([
+        .optional("purge_everything", .boolean), .optional("files", list, "URLs, all their variants."),
+        .optional("tags", list, "Values of Cache-Tag."), .optional("hosts", list),
+        .optional("prefixes", list, "Host and path, without a scheme."),
+        .optional("soft", .boolean, "Mark stale instead of forgetting: Martlet's own."),
+    ])
+
+    static let routes: [Route] = [
+        Route(
+            .post, "/zones/{zone_id}/purge_cache", "Cache", "Purge by URL, tag, host, prefix, or everything",
+            needs: .zone(.zone("Cache Purge", .write)), payload: .json(shape), handle: purge)
+    ]
+
+    private static func purge(_ call: APICall) throws -> APIAnswer {
+        let kinds = ["files", "tags", "hosts", "prefixes"].filter { call.body[$0] != nil }
+        let isEverything = call.body["purge_everything"]?.boolean == true
+        guard isEverything != !kinds.isEmpty else {
+            throw APIError(
+                400, 1012,
+                "Request must contain one of \"purge_everything\", or \"files\", \"tags\", \"hosts\" or \"prefixes\"")
+        }
+        let zone = try call.theZone()
+        let id = StoreID.ordered(at: call.now.microseconds)
+        var purge: JSONObject = [
+            "everything": .boolean(isEverything), "soft": .boolean(call.body["soft"]?.boolean ?? false),
+            "at": .number(JSONNumber(call.now.microseconds)),
+        ]
+        for kind in kinds { purge[kind] = .array(try items(kind, call)) }
+        // Edges that were away find it in a snapshot too, for as long as it is kept.
+        call.transaction.publish(Change(key: "purge/\(zone.id)/\(id)", value: JSONValue.object(purge).bytes))
+        call.audit("purge", "zone", zone.id, after: .object(purge))
+        return .result(["id": .string(zone.id)])
+    }
+
+    private static func items(_ kind: String, _ call: APICall) throws -> [JSONValue] {
+        let zone = try call.theZone()
+        return try (call.body[kind]?.array ?? []).map { item in
+            let text = item.string ?? item["url"]?.string ?? ""
+            guard kind != "tags" else { return .string(text) }
+            let host: Substring
+            if kind == "files" {
+                guard let start = text.firstRange(of: "://"),
+                    ["http", "https"].contains(text[..<start.lowerBound].lowercased())
+                else {
+                    throw APIError.invalid(kind, "http or https URLs", found: String(text.prefix(100)))
+                }
+                host = text[start.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != ":" }
+            } else {
+                host = text.prefix { $0 != "/" && $0 != ":" }
+            }
+            guard let name = DomainName(String(host)), let apex = DomainName(zone.name), name.isIn(apex) else {
+                throw APIError(
+                    400, 1017,
+                    "Unable to purge \(text.prefix(100)): only what lies in the zone \(zone.name) can be purged by it")
+            }
+            return .string(text)
+        }
+    }
+}
