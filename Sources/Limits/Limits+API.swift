@@ -40,6 +40,9 @@ extension Limits {
     package static let apiRecordsPerZoneMax = 100_000
     package static let apiZoneFileWordsMax = 1024
     package static let apiPurgeItemsMax = 1000
+    /// Purges of one zone that edges find in a snapshot, and for how long.
+    package static let apiPurgesKeptMax = 1000
+    package static let apiPurgesKeptSeconds: Int64 = 86_400
     package static let apiListItemsMax = 10_000
     /// Of one ruleset.
     package static let apiRulesMax = 1000

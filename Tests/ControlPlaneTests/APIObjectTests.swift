@@ -79,6 +79,25 @@ struct APIObjectTests {
         }
     }
 
+    @Test("purges are kept for a day, and go with their zone", arguments: StoreKind.allCases)
+    func oldPurges(kind: StoreKind) async throws {
+        try await withAPI(kind) { api in
+            let zone = try await api.zone()
+            let old = StoreID.ordered(at: 1)
+            try await api.store.write { transaction in
+                let dayBefore = APITime(microseconds: transaction.now - 90_000 * 1_000_000)
+                try ObjectRow(kind: Purges.kind, scopeID: zone, id: old, name: old, body: [:], at: dayBefore)
+                    .insert(transaction)
+            }
+            for _ in 0..<2 { _ = await api.call("POST", "/zones/\(zone)/purge_cache", ["purge_everything": true]) }
+            let keys = try await api.published().filter { $0.key.hasPrefix("purge/") }
+            #expect(keys.filter { $0.value == "-" }.map(\.key) == ["purge/\(zone)/\(old)"])
+            #expect(Set(keys.map(\.key)).count == 3)
+            _ = await api.call("DELETE", "/zones/\(zone)")
+            #expect(try await api.published().filter { $0.key.hasPrefix("purge/") && $0.value == "-" }.count == 3)
+        }
+    }
+
     @Test("pools, monitors and load balancers refer to each other, and nothing goes that is referred to")
     func balancing() async throws {
         try await withAPI { api in

@@ -36,9 +36,35 @@ enum Purges {
         ]
         for kind in kinds { purge[kind] = .array(try items(kind, call)) }
         // Edges that were away find it in a snapshot too, for as long as it is kept.
-        call.transaction.publish(Change(key: "purge/\(zone.id)/\(id)", value: JSONValue.object(purge).bytes))
+        try ObjectRow(kind: kind, scopeID: zone.id, id: id, name: id, body: [:], at: call.now).insert(call.transaction)
+        call.transaction.publish(Change(key: key(zone.id, id), value: JSONValue.object(purge).bytes))
+        try forgetOld(zone, call)
         call.audit("purge", "zone", zone.id, after: .object(purge))
         return .result(["id": .string(zone.id)])
+    }
+
+    static let kind = "purge"
+    static func key(_ zoneID: String, _ id: String) -> String { "purge/\(zoneID)/\(id)" }
+
+    /// The newest of a zone are kept, for a day.
+    private static func forgetOld(_ zone: ZoneRow, _ call: APICall) throws {
+        let dayAgo = call.now.microseconds - Limits.apiPurgesKeptSeconds * 1_000_000
+        let old = try call.transaction.query(
+            """
+            SELECT id FROM objects WHERE kind = ? AND scope_id = ? AND (created_on < ? OR id NOT IN \
+            (SELECT id FROM objects WHERE kind = ? AND scope_id = ? ORDER BY id DESC LIMIT ?)) ORDER BY id LIMIT ?
+            """,
+            [
+                .text(kind), .text(zone.id), .integer(dayAgo), .text(kind), .text(zone.id),
+                SQLValue(Limits.apiPurgesKeptMax), SQLValue(Limits.apiPurgesKeptMax),
+            ])
+        for row in old {
+            let id = try row.text(0)
+            call.transaction.publish(Change(key: key(zone.id, id), value: nil))
+            try call.transaction.execute(
+                "DELETE FROM objects WHERE kind = ? AND scope_id = ? AND id = ?",
+                [.text(kind), .text(zone.id), .text(id)])
+        }
     }
 
     private static func items(_ kind: String, _ call: APICall) throws -> [JSONValue] {

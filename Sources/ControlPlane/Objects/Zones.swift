@@ -128,7 +128,9 @@ struct ZoneRow: Sendable {
         for row in records { transaction.publish(Change(key: key("dns/\(try row.text(0))"), value: nil)) }
         let objects = try transaction.query("SELECT kind, id FROM objects WHERE scope_id = ?", [.text(id)])
         for row in objects {
-            transaction.publish(Change(key: key("\(try row.text(0))/\(try row.text(1))"), value: nil))
+            let (kind, objectID) = (try row.text(0), try row.text(1))
+            let gone = kind == Purges.kind ? Purges.key(id, objectID) : key("\(kind)/\(objectID)")
+            transaction.publish(Change(key: gone, value: nil))
         }
         try transaction.execute(
             "DELETE FROM secrets WHERE object_id IN (SELECT id FROM objects WHERE scope_id = ?)", [.text(id)])

@@ -146,7 +146,8 @@ final class JobQueue: @unchecked Sendable {
         locked {
             writing -= 1
             // Who waited because too many wrote may go on, and who waits for the end of a closed queue.
-            if isClosed { wakeAll() } else { wakeOne() }
+            // Nobody is woken for nothing: a thread that would have to connect might be the one.
+            if isClosed { wakeAll() } else if reads.count + writes.count > 0 { wakeOne() }
         }
     }
 

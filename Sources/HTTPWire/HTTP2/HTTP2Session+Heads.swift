@@ -98,8 +98,11 @@ extension HTTP2Session {
         _ id: UInt32, endsStream: Bool, consumed: Int, _ arena: HTTP2HeadArena
     ) throws(HTTP2Fault) -> HTTP2Step? {
         highestID = id
-        // RFC 9113, 6.8: whoever was told so will ask again elsewhere.
-        guard id <= lastServedID else { return nil }
+        // RFC 9113, 6.8: whoever was told so will ask again elsewhere. Understanding what is thrown away costs as well.
+        guard id <= lastServedID else {
+            try spend(.streamFlood)
+            return nil
+        }
         guard streams.count < bounds.streamsMax else {
             return try refuse(id, endsStream: endsStream, consumed: consumed)
         }

@@ -87,6 +87,11 @@ enum AbuseRows {
             peer.until(400) { peer.receive(F.get(id($0)), F.priority(id($0), count: 4)) }
         },
         R(.streamFlood, "streams beyond the limit") { peer in peer.until(2000) { peer.receive(F.get(id($0))) } },
+        R(.streamFlood, "requests behind a final GOAWAY") { peer in
+            peer.receive(F.get(1))
+            peer.session.goAway(.noError, isFinal: true)
+            peer.until(2000) { peer.receive(F.get(id($0 + 1))) }
+        },
         R(.priorityFlood, "PRIORITY (CVE-2019-9513)") { peer in peer.until(2000) { peer.receive(F.priority(id($0))) } },
         R(.priorityFlood, "PRIORITY_UPDATE") { peer in
             peer.until(2000) { peer.receive(F.priorityUpdate(id($0), "u=\($0 % 8)")) }
