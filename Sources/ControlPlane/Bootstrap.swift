@@ -15,8 +15,10 @@ package enum Bootstrap {
         guard !hasAccount else { return nil }
         let secret = APIToken.make()
         let (accountID, userID) = (StoreID.make(), StoreID.make())
-        // Before the commit: a token that nobody can read would lock everybody out.
-        try write(secret, to: tokenPath)
+        // Before the commit: a token that nobody can read would lock everybody out. In its place only after it: what is
+        // there may be another store's.
+        let draft = tokenPath + ".new"
+        try write(secret, to: draft)
         let wasMade = try await store.write(locking: ["bootstrap"]) { transaction -> Bool in
             guard try transaction.first("SELECT id FROM accounts LIMIT 1") == nil else { return false }
             let now = APITime(microseconds: transaction.now)
@@ -30,7 +32,13 @@ package enum Bootstrap {
             return true
         }
         // Another process was first, and its token counts.
-        return wasMade ? secret : nil
+        guard wasMade else {
+            unlink(draft)
+            return nil
+        }
+        if access(tokenPath, F_OK) == 0 { rename(tokenPath, tokenPath + ".old") }
+        guard rename(draft, tokenPath) == 0 else { throw problem(tokenPath) }
+        return secret
     }
 
     private static var everything: JSONValue {

@@ -36,8 +36,10 @@ extension Limits {
     package static let apiBatchRecordsMax = 10_000
     /// Content of a TXT record.
     package static let apiTextRecordBytesMax = 4096
-    /// Of one zone.
+    /// Of one zone, of one name in it, and of one import.
     package static let apiRecordsPerZoneMax = 100_000
+    package static let apiRecordsPerNameMax = 500
+    package static let apiImportRecordsMax = 10_000
     package static let apiZoneFileWordsMax = 1024
     package static let apiPurgeItemsMax = 1000
     /// Purges of one zone that edges find in a snapshot, and for how long.

@@ -270,6 +270,23 @@ struct APIRecordTests {
         #expect(lines[5].content == "\"a; b\" \"c\\\"d\"")
     }
 
+    @Test("lines may end as on Windows, and what is exported is what is there")
+    func lineEnds() async throws {
+        try await withAPI { api in
+            let path = "/zones/\(try await api.zone())/dns_records"
+            let file = "a 300 IN A 192.0.2.1\r\nb 300 IN A 192.0.2.2\r\n"
+            #expect(await api.call("POST", path + "/import", bytes: Array(file.utf8)).result["recs_added"] == 2)
+            let comment = "x\r\nevil.example.com. 60 IN A 192.0.2.66"
+            _ = await api.call(
+                "POST", path, ["name": "c", "type": "TXT", "content": "one\ntwo", "comment": .string(comment)])
+            let text = await api.call("GET", path + "/export").text
+            let lines = text.split(whereSeparator: \.isNewline).filter { !$0.hasPrefix(";") && !$0.hasPrefix("$") }
+            #expect(lines.count == 3)
+            let again = await api.call("POST", path + "/import", bytes: Array(text.utf8))
+            #expect(again.result["recs_added"] == 0, "\(again.text)")
+        }
+    }
+
     @Test(
         "a file that cannot be read says the line",
         arguments: [

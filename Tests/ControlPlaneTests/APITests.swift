@@ -90,6 +90,46 @@ struct APITests {
         }
     }
 
+    @Test("nobody's body is looked at without a token that is good", arguments: ["", "Bearer unknown"])
+    func bodyOfNobody(field: String) async throws {
+        try await withAPI { api in
+            let answer = await api.call("POST", "/zones", bytes: Array("{bad".utf8), fields: ["authorization": field])
+            #expect(answer.status == 403)
+        }
+    }
+
+    @Test("whoever guesses tokens is held up, however they write them")
+    func guesses() async throws {
+        try await withAPI(rate: 5) { api in
+            for number in 0..<6 { _ = await api.call("GET", "/zones", token: "guess\(number)") }
+            #expect(await api.call("GET", "/zones", token: "another").status == 429)
+            for blanks in 1...5 {
+                let field = "bEaReR" + String(repeating: " ", count: blanks) + api.root
+                #expect(await api.call("GET", "/zones", fields: ["authorization": field]).status == 200)
+            }
+            #expect(await api.call("GET", "/zones").status == 429)
+        }
+    }
+
+    @Test("what is deep is stored, and read again")
+    func deep() async throws {
+        try await withAPI { api in
+            let root = "/zones/\(try await api.zone())/rulesets"
+            let deep = String(repeating: "{\"a\":", count: 29) + "1" + String(repeating: "}", count: 29)
+            let body = "{\"rules\":[{\"action\":\"block\",\"expression\":\"true\",\"action_parameters\":\(deep)}]}"
+            let path = root + "/phases/http_request_firewall_custom/entrypoint"
+            let made = await api.call("PUT", path, bytes: Array(body.utf8))
+            #expect(made.status == 200, "\(made.text)")
+            let listed = await api.call("GET", root).result.array ?? []
+            let id = try #require(listed.first?["id"]?.string)
+            let far: JSONValue = [
+                "action": "log", "expression": "true", "position": ["index": .number(JSONNumber(Int64.min))],
+            ]
+            #expect(await api.call("POST", "\(root)/\(id)/rules", far).status == 200)
+            #expect(await api.call("DELETE", "\(root)/\(id)").status == 204)
+        }
+    }
+
     @Test("a body beyond the bound is refused")
     func tooLarge() async throws {
         try await withAPI { api in
@@ -141,6 +181,8 @@ struct APITests {
             let actions = (lines.result.array ?? []).compactMap { $0["action"]?["type"]?.string }
             #expect(actions == ["update", "create"])
             #expect(lines.result.array?.first?["oldValue"]?.string?.contains("\"paused\":false") == true)
+            _ = await api.call("DELETE", "/zones/\(zone)")
+            #expect(await api.call("GET", "/accounts/\(account)/audit_logs").result.array?.count == 3)
             let own = await api.call("GET", "/user/audit_logs")
             #expect(own.text.contains("\"token\"") && !own.text.contains(secret) && !own.text.contains(api.root))
         }

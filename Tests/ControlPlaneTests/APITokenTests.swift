@@ -128,6 +128,26 @@ struct APITokenTests {
         }
     }
 
+    @Test(
+        "a token does not free itself of its expiry or its addresses, and IPv4 peers of a socket of both families count"
+    )
+    func ownBounds() async throws {
+        try await withAPI { api in
+            let until: JSONObject = ["expires_on": "2999-01-01T00:00:00Z"]
+            let body = api.tokenBody(["API Tokens Write"], on: ["com.cloudflare.api.user.*"], also: until)
+            let made = await api.call("POST", "/user/tokens", body)
+            let (id, token) = (made.result["id"]?.string ?? "", made.result["value"]?.string)
+            let free = api.tokenBody(["API Tokens Write"], on: ["com.cloudflare.api.user.*"])
+            #expect(await api.call("PUT", "/user/tokens/\(id)", free, token: token).status == 403)
+            #expect(await api.call("POST", "/user/tokens", free, token: token).status == 403)
+            let near = try await api.token(
+                ["Zone Read"], on: [everyZone], also: ["condition": ["request_ip": ["not_in": ["192.0.2.0/24"]]]])
+            #expect(await api.call("GET", "/zones", token: near, from: "::ffff:192.0.2.9").status == 403)
+            #expect(await api.call("GET", "/zones", token: near, from: nil).status == 403)
+            #expect(await api.call("GET", "/zones", token: near, from: "198.51.100.1").status == 200)
+        }
+    }
+
     @Test("groups that do not exist are named in the error")
     func unknownGroup() async throws {
         try await withAPI { api in

@@ -85,12 +85,16 @@ private final class Victim {
     init(_ role: String, _ test: String, path: String, source: String = "") throws {
         var ends: [Int32] = [0, 0]
         #expect(Glibc.pipe(&ends) == 0)
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_adddup2(&actions, ends[1], 3)
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+        // What other tests have open must not live on in this child: their peers would wait for an end that never comes.
+        let open = try ReplicaDirectory.names("/proc/self/fd").compactMap { Int32($0) }
+        for descriptor in 4..<(open.max() ?? 0) + 1000 { posix_spawn_file_actions_addclose(&actions, descriptor) }
         let words = ["replica-victim", "--testing-library", "swift-testing", "--filter", test]
         var arguments = words.map { strdup($0) } + [nil]
         var variables: [UnsafeMutablePointer<CChar>?] = []

@@ -39,7 +39,7 @@ struct APICall {
     }
 
     private var scope: String {
-        if let zone { return "zone/\(zone.id)" }
+        if let zone { return zone.auditScope }
         if let id = account?.id ?? caller.accountID { return "account/\(id)" }
         return caller.userID.map { "user/\($0)" } ?? ""
     }
@@ -63,6 +63,8 @@ struct Caller: Sendable {
     /// The token; nil where anybody may call.
     var tokenID: String?
     var userID: String?
+    /// Whether the token ends by itself, or is good from some addresses only.
+    var isBounded = false
     /// Set for a token that belongs to an account: it reaches nothing outside.
     var accountID: String?
     var policies: [TokenPolicy] = []

@@ -82,24 +82,33 @@ package struct APIService: Sendable {
         let requestID = StoreID.make()
         var fields: [(name: String, value: String)] = [("x-request-id", requestID)]
         do {
-            let rate = try rates.take(request)
+            let credentials = try Credentials(request.fields)
+            let rate = rates.take(credentials, from: request.address)
             fields += rate.fields
             if let seconds = rate.waitSeconds { throw APIError.throttled(seconds: seconds) }
-            return Self.response(try await answer(request, requestID), fields)
+            return Self.response(try await answer(request, credentials, requestID), fields)
         } catch let error as APIError {
+            if error == .invalidToken {
+                do { try rates.takeRefusal(from: request.address) } catch { return Self.response(error, fields) }
+            }
             return Self.response(error, fields)
         } catch {
             return Self.response(self.error(for: error, request, requestID), fields)
         }
     }
 
-    private func answer(_ request: APIRequest, _ requestID: String) async throws -> APIAnswer {
-        let credentials = try Credentials(request.fields)
+    private func answer(
+        _ request: APIRequest, _ credentials: Credentials, _ requestID: String
+    ) async throws -> APIAnswer {
         let (route, parameters) = try find(request)
-        let query = try Query(parsing: request.target.drop { $0 != "?" }.dropFirst())
-        let payload = try Self.payload(route, request)
         if route.need != .nothing, credentials == .none { throw APIError.unauthenticated }
         let now = APITime.now
+        // Nobody's body is looked at, and nobody waits for the writer, who has no business here.
+        if route.need != .nothing, route.access == .write {
+            try await store.read { _ = try Authentication.caller(credentials, from: request.address, now: now, $0) }
+        }
+        let query = try Query(parsing: request.target.drop { $0 != "?" }.dropFirst())
+        let payload = try Self.payload(route, request)
         let work: @Sendable (Transaction) throws -> APIAnswer = { transaction in
             let caller = try Authentication.caller(credentials, from: request.address, now: now, transaction)
             let account = try Self.account(route, parameters, caller, transaction)

@@ -15,7 +15,8 @@ enum Authentication {
             else { throw APIError.unauthenticated }
         }
         return Caller(
-            tokenID: token.id, userID: token.userID, accountID: token.accountID,
+            tokenID: token.id, userID: token.userID,
+            isBounded: token.expiresOn != nil || token.condition.object?.isEmpty == false, accountID: token.accountID,
             policies: token.policies.array.map { $0.map(TokenPolicy.init) } ?? [])
     }
 }

@@ -26,10 +26,21 @@ final class CallerRates: Sendable {
     /// - Parameter requestsMax: In `Limits.apiRateWindowSeconds`; 0: as many as come.
     init(requestsMax: Int) { self.requestsMax = requestsMax }
 
-    func take(_ request: APIRequest) throws(APIError) -> Verdict {
+    /// Counts a request of whoever shows these credentials; without any, of its address.
+    func take(_ credentials: Credentials, from address: String?) -> Verdict {
         guard requestsMax > 0 else { return Verdict(fields: [], waitSeconds: nil) }
-        let who = request.fields["authorization"] ?? request.fields["x-auth-key"] ?? request.address ?? ""
-        return take(SHA256.hash(data: Array(who.utf8)), at: APITime.now.microseconds / 1_000_000)
+        let who = credentials.hash ?? Array("address \(address ?? "")".utf8)
+        return take(SHA256.hash(data: who), at: APITime.now.microseconds / 1_000_000)
+    }
+
+    /// Counts a refusal: who guesses tokens has a new one each time, and the same address.
+    /// - Throws: `APIError.throttled` if there were too many.
+    func takeRefusal(from address: String?) throws(APIError) {
+        guard requestsMax > 0 else { return }
+        let who = SHA256.hash(data: Array("refused \(address ?? "")".utf8))
+        if let seconds = take(who, at: APITime.now.microseconds / 1_000_000).waitSeconds {
+            throw .throttled(seconds: seconds)
+        }
     }
 
     func take(_ caller: SHA256Digest, at second: Int64) -> Verdict {
@@ -56,6 +67,7 @@ final class CallerRates: Sendable {
 
     private static func forget(_ windows: inout [SHA256Digest: Window], at second: Int64) {
         windows = windows.filter { second - $0.value.startedAt < Int64(Limits.apiRateWindowSeconds) }
-        if windows.count >= Limits.apiRateCallersMax { windows.removeAll(keepingCapacity: true) }
+        // Any one: the order of a dictionary is nobody's to choose.
+        if windows.count >= Limits.apiRateCallersMax { windows.remove(at: windows.startIndex) }
     }
 }

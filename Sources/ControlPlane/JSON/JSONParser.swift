@@ -11,23 +11,30 @@ package struct JSONProblem: Error, Sendable, Equatable, CustomStringConvertible 
 struct JSONParser {
     private let bytes: ArraySlice<UInt8>
     private var position: Int
-    private var valuesLeft = Limits.apiJSONValuesMax
+    private var valuesLeft: Int
+    private let depthMax: Int
 
     static func parse(_ bytes: [UInt8]) throws(JSONProblem) -> JSONValue {
         try parse(bytes[...])
     }
 
     static func parse(_ bytes: ArraySlice<UInt8>) throws(JSONProblem) -> JSONValue {
-        var parser = JSONParser(bytes: bytes, position: bytes.startIndex)
+        try parse(bytes, depthMax: Limits.apiJSONDepthMax, valuesMax: Limits.apiJSONValuesMax)
+    }
+
+    static func parse(_ bytes: ArraySlice<UInt8>, depthMax: Int, valuesMax: Int) throws(JSONProblem) -> JSONValue {
+        var parser = JSONParser(bytes: bytes, position: bytes.startIndex, depthMax: depthMax, valuesMax: valuesMax)
         let value = try parser.value(depth: 0)
         parser.skipBlanks()
         guard parser.position == bytes.endIndex else { throw parser.problem("nothing more behind the value") }
         return value
     }
 
-    private init(bytes: ArraySlice<UInt8>, position: Int) {
+    private init(bytes: ArraySlice<UInt8>, position: Int, depthMax: Int, valuesMax: Int) {
         self.bytes = bytes
         self.position = position
+        self.depthMax = depthMax
+        valuesLeft = valuesMax
     }
 
     private func problem(_ expected: String) -> JSONProblem {
@@ -53,8 +60,8 @@ struct JSONParser {
     }
 
     private mutating func value(depth: Int) throws(JSONProblem) -> JSONValue {
-        guard depth <= Limits.apiJSONDepthMax else { throw problem("at most \(Limits.apiJSONDepthMax) levels") }
-        guard valuesLeft > 0 else { throw problem("at most \(Limits.apiJSONValuesMax) values") }
+        guard depth <= depthMax else { throw problem("at most \(depthMax) levels") }
+        guard valuesLeft > 0 else { throw problem("fewer values than stand here") }
         valuesLeft -= 1
         skipBlanks()
         switch next {
@@ -206,4 +213,10 @@ extension JSONValue {
     /// Reads one JSON text, strictly: no member twice, no bytes that are not UTF-8, and nothing behind it.
     package init(parsing bytes: [UInt8]) throws(JSONProblem) { self = try JSONParser.parse(bytes) }
     package init(parsing text: String) throws(JSONProblem) { self = try JSONParser.parse(Array(text.utf8)) }
+
+    /// What was stored: it may lie deeper, and be more, than one body that comes in. Its bytes are what bounds it.
+    init(stored text: String) throws(JSONProblem) {
+        let bytes = Array(text.utf8)
+        self = try JSONParser.parse(bytes[...], depthMax: 2 * Limits.apiJSONDepthMax, valuesMax: bytes.count + 1)
+    }
 }

@@ -12,7 +12,7 @@ struct AccountRow: Sendable {
     private init(_ row: SQLRow) throws {
         id = try row.text(0)
         name = try row.text(1)
-        settings = try JSONValue(parsing: try row.text(2))
+        settings = try JSONValue(stored: try row.text(2))
         createdOn = APITime(microseconds: try row.integer(3))
     }
 
@@ -80,19 +80,21 @@ enum Accounts {
             handle: memberships),
     ]
 
+    /// Those that a policy names, and those that have a zone the caller may read.
     private static func visible(_ call: APICall) throws -> [AccountRow] {
-        try AccountRow.all(call.transaction).filter { account in
-            call.caller.accountID == account.id
-                || call.caller.accountID == nil
-                    && call.caller.policies.contains { policy in
-                        policy.isAllow
-                            && policy.resources.contains {
-                                Target.account(account.id).isMeant(by: $0.resource, within: nil)
-                                    || $0.account.map { Target.account(account.id).isMeant(by: $0, within: nil) }
-                                        ?? false
-                                    || $0.resource.hasPrefix(Permission.Scope.zone.rawValue)
-                            }
-                    }
+        let zones = Zones.visible(call.caller)
+        let rows = try call.transaction.query(
+            "SELECT DISTINCT z.account_id FROM zones z WHERE \(zones.sql)", zones.values)
+        let withZones = Set(try rows.map { try $0.text(0) })
+        return try AccountRow.all(call.transaction).filter { account in
+            if let own = call.caller.accountID { return own == account.id }
+            return withZones.contains(account.id)
+                || call.caller.policies.contains { policy in
+                    policy.isAllow
+                        && policy.resources.contains {
+                            Target.account(account.id).isMeant(by: $0.resource, within: nil)
+                        }
+                }
         }
     }
 

@@ -23,7 +23,9 @@ enum AddressText {
         guard let network = parts.first.flatMap(bytes), let host = bytes(address), network.count == host.count else {
             return false
         }
-        let bits = parts.count == 2 ? Int(parts[1]) ?? -1 : network.count * 8
+        var bits = parts.count == 2 ? Int(parts[1]) ?? -1 : network.count * 8
+        // `::ffff:192.0.2.0/120` is `192.0.2.0/24`.
+        if network.count == 4, parts[0].contains(":"), parts.count == 2 { bits -= 96 }
         guard (0...network.count * 8).contains(bits) else { return false }
         for (index, pair) in zip(network, host).enumerated() {
             let bitsHere = min(max(bits - index * 8, 0), 8)
@@ -36,7 +38,11 @@ enum AddressText {
     private static func bytes(_ text: String) -> [UInt8]? {
         for (family, count) in [(AF_INET, 4), (AF_INET6, 16)] {
             var address = [UInt8](repeating: 0, count: count)
-            if !text.utf8.contains(0), inet_pton(family, text, &address) == 1 { return address }
+            guard !text.utf8.contains(0), inet_pton(family, text, &address) == 1 else { continue }
+            // A socket of both families gives IPv4 peers in this form (RFC 4291, section 2.5.5.2).
+            let isMapped =
+                count == 16 && address[..<10].allSatisfy { $0 == 0 } && address[10] == 0xff && address[11] == 0xff
+            return isMapped ? Array(address[12...]) : address
         }
         return nil
     }

@@ -10,17 +10,15 @@ enum AuditLogs {
         ) { call in
             let account = try call.theAccount()
             return try list(
-                call, "(scope = ? OR scope IN (SELECT 'zone/' || id FROM zones WHERE account_id = ?))",
-                [.text("account/\(account.id)"), .text(account.id)])
+                call, "(scope = ? OR scope LIKE ?)",
+                [.text("account/\(account.id)"), .text("account/\(account.id)/%")])
         },
         Route(
             .get, "/user/audit_logs", "Audit Logs", "List the changes of the user",
             needs: .user(.user("User Details", .read)), query: parameters, isPaged: true
         ) { call in
             let userID = call.caller.userID ?? ""
-            return try list(
-                call, "(scope = ? OR actor IN (SELECT 'token/' || id FROM tokens WHERE user_id = ?))",
-                [.text("user/\(userID)"), .text(userID)])
+            return try list(call, "scope = ?", [.text("user/\(userID)")])
         },
     ]
 

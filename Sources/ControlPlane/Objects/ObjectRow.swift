@@ -23,7 +23,7 @@ struct ObjectRow: Sendable {
         scopeID = try row.text(1)
         id = try row.text(2)
         name = try row.text(3)
-        body = try JSONValue(parsing: try row.text(4)).object ?? [:]
+        body = try JSONValue(stored: try row.text(4)).object ?? [:]
         version = try row.integer(5)
         createdOn = APITime(microseconds: try row.integer(6))
         modifiedOn = APITime(microseconds: try row.integer(7))

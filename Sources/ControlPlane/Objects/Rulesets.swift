@@ -231,6 +231,10 @@ struct Rulesets: Sendable {
     /// Rules keep their identifier and version by `id` or `ref`, and get a higher version if they changed.
     private func rules(_ given: [JSONValue], of row: ObjectRow, _ call: APICall) throws -> [JSONValue] {
         let known = row.body["rules"]?.array ?? []
+        for name in ["id", "ref"] {
+            let values = given.compactMap { $0[name]?.string }
+            guard Set(values).count == values.count else { throw APIError.invalid("rules", "no \(name) twice") }
+        }
         return try given.enumerated().map { index, rule in
             let before = known.first {
                 rule["id"] != nil ? $0["id"] == rule["id"] : rule["ref"] != nil && $0["ref"] == rule["ref"]
@@ -281,7 +285,7 @@ struct Rulesets: Sendable {
 
     private func place(_ position: JSONValue?, in rules: [JSONValue]) throws(APIError) -> Int {
         guard let position = position?.object, !position.isEmpty else { return rules.count }
-        if let index = position["index"]?.integer { return Int(clamping: min(max(index - 1, 0), Int64(rules.count))) }
+        if let index = position["index"]?.integer { return Int(clamping: min(max(index, 1) - 1, Int64(rules.count))) }
         for (name, offset) in [("before", 0), ("after", 1)] {
             guard let id = position[name]?.string else { continue }
             if id.isEmpty { return name == "before" ? 0 : rules.count }

@@ -30,8 +30,8 @@ struct TokenRow: Sendable {
         accountID = try row.textOrNil(1)
         userID = try row.textOrNil(2)
         name = try row.text(3)
-        policies = try JSONValue(parsing: try row.text(4))
-        condition = try JSONValue(parsing: try row.textOrNil(5) ?? "{}")
+        policies = try JSONValue(stored: try row.text(4))
+        condition = try JSONValue(stored: try row.textOrNil(5) ?? "{}")
         isDisabled = try row.text(6) == State.disabled.rawValue
         expiresOn = try time(7)
         notBefore = try time(8)
@@ -103,9 +103,9 @@ struct TokenRow: Sendable {
     /// Whether it may be used from an address (`condition.request_ip`).
     func allows(_ address: String?) -> Bool {
         guard let rule = condition["request_ip"] else { return true }
+        guard let address else { return false }
         func holds(_ name: String) -> Bool? {
             guard let blocks = rule[name]?.array, !blocks.isEmpty else { return nil }
-            guard let address else { return false }
             return blocks.contains { $0.string.map { AddressText.block($0, contains: address) } ?? false }
         }
         return holds("in") ?? true && !(holds("not_in") ?? false)
@@ -266,6 +266,11 @@ enum Tokens {
         }
         policy["permission_groups"] = .array(groups)
         policy["resources"] = json["resources"] ?? [:]
+        let count = TokenPolicy(.object(policy)).resources.count
+        guard count <= Limits.apiPolicyResourcesMax else {
+            throw APIError.invalid(
+                "policies.\(index).resources", "at most \(Limits.apiPolicyResourcesMax) resources", found: "\(count)")
+        }
         try requireMayGrant(TokenPolicy(.object(policy)), call)
         return .object(policy)
     }
@@ -274,8 +279,8 @@ enum Tokens {
     private static func requireMayGrant(_ policy: TokenPolicy, _ call: APICall) throws(APIError) {
         guard policy.isAllow else { return }
         // What is denied to the caller would have to be denied to the token, now and later.
-        guard call.caller.policies.allSatisfy(\.isAllow) else {
-            throw .forbidden("a token without denials, to make or roll others")
+        guard call.caller.policies.allSatisfy(\.isAllow), !call.caller.isBounded else {
+            throw .forbidden("a token without denials, expiry and addresses, to make, change or roll others")
         }
         for group in policy.groups {
             for (outer, resource) in policy.resources {

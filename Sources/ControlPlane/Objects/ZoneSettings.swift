@@ -102,7 +102,7 @@ enum ZoneSettings {
         var stored: [String: Stored] = [:]
         for row in rows {
             stored[try row.text(0)] = Stored(
-                value: try JSONValue(parsing: try row.text(1)),
+                value: try JSONValue(stored: try row.text(1)),
                 modifiedOn: APITime(microseconds: try row.integer(2)))
         }
         return stored

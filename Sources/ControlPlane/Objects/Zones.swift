@@ -40,8 +40,8 @@ struct ZoneRow: Sendable {
         modifiedOn = APITime(microseconds: try row.integer(8))
         activatedOn = try row.integerOrNil(9).map { APITime(microseconds: $0) }
         developmentMode = APITime(microseconds: try row.integer(10))
-        nameServers = try JSONValue(parsing: try row.text(11))
-        vanityNameServers = try JSONValue(parsing: try row.text(12))
+        nameServers = try JSONValue(stored: try row.text(11))
+        vanityNameServers = try JSONValue(stored: try row.text(12))
     }
 
     /// A new one, active at once: who runs the control plane decides what it serves.
@@ -107,6 +107,9 @@ struct ZoneRow: Sendable {
             ])
         publish(transaction)
     }
+
+    /// Where its changes stand in the audit log: with its account, which outlives it.
+    var auditScope: String { "account/\(accountID)/zone/\(id)" }
 
     // MARK: For the edge
 
@@ -253,19 +256,7 @@ enum Zones {
     }
 
     /// The condition that a zone is one the caller may read. Denials are looked at as well as permissions.
-    private static func visible(_ caller: Caller) -> (sql: String, values: [SQLValue]) {
-        func union(_ policies: [TokenPolicy]) -> (sql: String, values: [SQLValue]) {
-            var parts: [String] = []
-            var values: [SQLValue] = []
-            for policy in policies where policy.groups.contains(where: { read.isGranted(by: $0) }) {
-                for (outer, resource) in policy.resources.prefix(Limits.apiPolicyResourcesMax) {
-                    guard let part = Self.condition(resource, within: outer) else { continue }
-                    parts.append("(\(part.sql))")
-                    values += part.values
-                }
-            }
-            return (parts.isEmpty ? "1 = 0" : parts.joined(separator: " OR "), values)
-        }
+    static func visible(_ caller: Caller) -> (sql: String, values: [SQLValue]) {
         let allowed = union(caller.policies.filter(\.isAllow))
         let denied = union(caller.policies.filter { !$0.isAllow })
         var condition = (sql: "(\(allowed.sql)) AND NOT (\(denied.sql))", values: allowed.values + denied.values)
@@ -276,20 +267,36 @@ enum Zones {
         return condition
     }
 
-    private static func condition(_ resource: String, within outer: String?) -> (sql: String, values: [SQLValue])? {
+    /// Zones that policies name: one list for each account, since databases bound how deep a condition may be.
+    private static func union(_ policies: [TokenPolicy]) -> (sql: String, values: [SQLValue]) {
         func id(_ text: String, _ scope: Permission.Scope) -> String? {
             text.hasPrefix(scope.rawValue + ".") ? String(text.dropFirst(scope.rawValue.count + 1)) : nil
         }
-        guard let zone = id(resource, .zone) else { return nil }
-        var condition: (sql: String, values: [SQLValue]) = zone == "*" ? ("1 = 1", []) : ("z.id = ?", [.text(zone)])
-        if let outer {
-            guard let account = id(outer, .account) else { return nil }
-            if account != "*" {
-                condition.sql += " AND z.account_id = ?"
-                condition.values.append(.text(account))
+        // "*" stands for every account.
+        var zones: [String: Set<String>] = [:]
+        for policy in policies where policy.groups.contains(where: { read.isGranted(by: $0) }) {
+            for (outer, resource) in policy.resources {
+                guard let zone = id(resource, .zone), let account = outer.map({ id($0, .account) }) ?? "*" else {
+                    continue
+                }
+                zones[account, default: []].insert(zone)
             }
         }
-        return condition
+        var parts: [String] = []
+        var values: [SQLValue] = []
+        for (account, names) in zones.sorted(by: { $0.key < $1.key }) {
+            var part = "1 = 1"
+            if account != "*" {
+                part = "z.account_id = ?"
+                values.append(.text(account))
+            }
+            if !names.contains("*") {
+                part += " AND z.id IN (\(names.map { _ in "?" }.joined(separator: ", ")))"
+                values += names.sorted().map { .text($0) }
+            }
+            parts.append("(\(part))")
+        }
+        return (parts.isEmpty ? "1 = 0" : parts.joined(separator: " OR "), values)
     }
 
     private static func create(_ call: APICall) throws -> APIAnswer {
@@ -299,13 +306,28 @@ enum Zones {
         }
         let account = try account(call)
         try call.caller.require(write, .zone("*", account: account.id))
+        try requireOwnNames(name, account, call)
         let zone = ZoneRow(
             name: name, account: account, type: call.body["type"]?.string ?? "full",
             nameServers: try NameServers.of(account, call.transaction), at: call.now)
         try zone.insert(call.transaction)
         let shown = zone.json(at: call.now)
-        call.audit("create", "zone", zone.id, after: shown, scope: "zone/\(zone.id)")
+        call.audit("create", "zone", zone.id, after: shown, scope: zone.auditScope)
         return .result(shown)
+    }
+
+    /// A zone above or below it must be the same account's: the longest name that fits takes a request.
+    private static func requireOwnNames(_ name: DomainName, _ account: AccountRow, _ call: APICall) throws {
+        let above = name.labels.indices.dropFirst().map { name.labels[$0...].joined(separator: ".") }
+        let pattern = TextFilter(.endswith, "." + name.text).condition("name")
+        let others = try call.transaction.first(
+            """
+            SELECT name FROM zones WHERE account_id <> ? AND (name IN (\(above.map { _ in "?" }.joined(separator: ", "))) \
+            OR \(pattern.sql)) LIMIT 1
+            """, [.text(account.id)] + above.map { .text($0) } + pattern.values)
+        guard others == nil else {
+            throw APIError(403, 1105, "\(name.text) lies above or below a zone of another account")
+        }
     }
 
     /// The one that is named, else the only one there is.

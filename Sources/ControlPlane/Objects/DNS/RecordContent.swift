@@ -212,10 +212,14 @@ struct RecordWords {
         bytes = bytes.dropFirst()
         var word: [UInt8] = []
         while let byte = bytes.popFirst(), byte != UInt8(ascii: "\"") {
-            if byte == UInt8(ascii: "\\"), let escaped = bytes.popFirst() {
-                word.append(escaped)
-            } else {
+            if byte != UInt8(ascii: "\\") {
                 word.append(byte)
+            } else if let value = UInt8(String(decoding: bytes.prefix(3), as: UTF8.self)), bytes.count >= 3 {
+                // `\DDD` (RFC 1035, section 5.1)
+                word.append(value)
+                bytes = bytes.dropFirst(3)
+            } else if let escaped = bytes.popFirst() {
+                word.append(escaped)
             }
         }
         return String(decoding: word, as: UTF8.self)
@@ -229,7 +233,15 @@ struct RecordWords {
     }
 
     static func quoted(_ text: String) -> String {
-        "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+        var bytes: [UInt8] = []
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "\\"), UInt8(ascii: "\""): bytes += [UInt8(ascii: "\\"), byte]
+            case 0..<0x20, 0x7f: bytes += Array("\\\(String(1000 + Int(byte)).dropFirst())".utf8)
+            default: bytes.append(byte)
+            }
+        }
+        return "\"" + String(decoding: bytes, as: UTF8.self) + "\""
     }
 }
 

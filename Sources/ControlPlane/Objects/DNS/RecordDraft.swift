@@ -128,10 +128,18 @@ enum RecordDraft {
             if record.type.name == "CNAME", !record.isProxied { throw addressExists }
             if other.type.name == "CNAME", !other.isProxied { throw aliasExists }
         }
-        guard others.isEmpty else { return }
+        guard others.count < Limits.apiRecordsPerNameMax else {
+            throw APIError(400, 81045, "\(record.name) has \(others.count) records, which is the most a name may have")
+        }
+    }
+
+    /// - Throws: `APIError` if so many more records are too many for the zone. Counted once for each request.
+    static func requireRoom(for more: Int, in zone: ZoneRow, _ transaction: Transaction) throws {
         let count = try RecordRow.count(where: "zone_id = ?", [.text(zone.id)], transaction)
-        guard count < Limits.apiRecordsPerZoneMax else {
-            throw APIError(400, 81045, "The zone has \(count) records, which is the most a zone may have")
+        guard count + more <= Limits.apiRecordsPerZoneMax else {
+            throw APIError(
+                400, 81045,
+                "The zone has \(count) records, and may have \(Limits.apiRecordsPerZoneMax): no room for \(more)")
         }
     }
 }

@@ -35,13 +35,13 @@ struct RecordRow: Sendable {
             throw StoreError.corrupt("record \(id) has the type \(typeName.prefix(16)), which no record has")
         }
         self.type = type
-        let data = try row.textOrNil(8).map { try JSONValue(parsing: $0).object ?? [:] }
+        let data = try row.textOrNil(8).map { try JSONValue(stored: $0).object ?? [:] }
         content = RecordContent(stored: try row.text(4), priority: try row.integerOrNil(7), data: data)
         ttl = try row.integer(5)
         isProxied = try row.bool(6)
         comment = try row.textOrNil(9)
-        tags = try JSONValue(parsing: try row.text(10))
-        settings = try JSONValue(parsing: try row.text(11))
+        tags = try JSONValue(stored: try row.text(10))
+        settings = try JSONValue(stored: try row.text(11))
         createdOn = APITime(microseconds: try row.integer(12))
         modifiedOn = APITime(microseconds: try row.integer(13))
         commentModifiedOn = try row.integerOrNil(14).map { APITime(microseconds: $0) }

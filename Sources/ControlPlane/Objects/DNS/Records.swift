@@ -67,6 +67,7 @@ enum Records {
     }
 
     private static func create(_ call: APICall) throws -> APIAnswer {
+        try RecordDraft.requireRoom(for: 1, in: call.theZone(), call.transaction)
         let record = try RecordDraft.create(call.body, call.theZone(), at: call.now, call.transaction)
         call.audit("create", "dns_record", record.id, after: .object(record.json))
         return .result(record.json)
@@ -97,6 +98,7 @@ enum Records {
         guard lists.reduce(0, { $0 + $1.count }) <= Limits.apiBatchRecordsMax else {
             throw APIError.invalid("the batch", "at most \(Limits.apiBatchRecordsMax) records")
         }
+        try RecordDraft.requireRoom(for: max(0, lists[3].count - lists[0].count), in: zone, call.transaction)
         var results: JSONObject = [:]
         for (name, list) in zip(names, lists) {
             var shown: [JSONValue] = []
@@ -139,7 +141,13 @@ enum Records {
         let isProxied = call.form["proxied"] == "true"
         var parsed = 0
         var added = 0
-        for line in try ZoneFile.parse(call.form.file, origin: zone.name) {
+        let lines = try ZoneFile.parse(call.form.file, origin: zone.name)
+        guard lines.count <= Limits.apiImportRecordsMax else {
+            throw APIError.invalid(
+                "file", "at most \(Limits.apiImportRecordsMax) records at a time", found: "\(lines.count)")
+        }
+        try RecordDraft.requireRoom(for: 0, in: zone, call.transaction)
+        for line in lines {
             parsed += 1
             guard line.type != "SOA", !(line.type == "NS" && line.name == zone.name) else { continue }
             guard RecordType.find(line.type) != nil else {

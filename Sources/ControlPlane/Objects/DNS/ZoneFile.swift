@@ -31,7 +31,10 @@ enum ZoneFile {
         for record in records {
             let ttl = record.ttl == 1 ? 300 : record.ttl
             var comments: [String] = []
-            if let comment = record.comment { comments.append(comment.replacing("\n", with: " ")) }
+            if let comment = record.comment {
+                comments.append(
+                    String(String.UnicodeScalarView(comment.unicodeScalars.map { $0.value < 0x20 ? " " : $0 })))
+            }
             if record.isProxied { comments.append("cf_tags=cf-proxied:true") }
             let end = comments.isEmpty ? "" : " ; " + comments.joined(separator: " ")
             text += "\(record.name).\t\(ttl)\tIN\t\(record.type.name)\t\(content(record))\(end)\n"
@@ -63,7 +66,9 @@ enum ZoneFile {
 
     /// Character-strings of at most 255 bytes (RFC 1035, section 3.3.14). Text in quotes already is as it shall be.
     private static func strings(_ text: String) -> String {
-        if text.hasPrefix("\""), text.hasSuffix("\""), text.utf8.count > 1 { return text }
+        if text.hasPrefix("\""), text.hasSuffix("\""), text.utf8.count > 1, !text.utf8.contains(where: { $0 < 0x20 }) {
+            return text
+        }
         var strings: [String] = []
         var rest = text[...]
         while !rest.isEmpty {
@@ -82,12 +87,12 @@ enum ZoneFile {
 /// Lines of words, with what parentheses join and without comments.
 private enum ZoneFileWords {
     static func lines(_ bytes: [UInt8]) throws(APIError) -> [(number: Int, words: [String], startsWithBlank: Bool)] {
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw .invalid("file", "UTF-8 text") }
+        guard String(validating: bytes, as: UTF8.self) != nil else { throw .invalid("file", "UTF-8 text") }
         var lines: [(number: Int, words: [String], startsWithBlank: Bool)] = []
         var open: (number: Int, words: [String], startsWithBlank: Bool)?
         var depth = 0
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            let startsWithBlank = line.first == " " || line.first == "\t"
+        for (index, line) in bytes.split(separator: 0x0a, omittingEmptySubsequences: false).enumerated() {
+            let startsWithBlank = line.first == 0x20 || line.first == 0x09
             var current = open ?? (index + 1, [], startsWithBlank)
             try add(line, to: &current.words, &depth, number: index + 1)
             if depth > 0 {
@@ -101,10 +106,10 @@ private enum ZoneFileWords {
         return lines
     }
 
-    private static func add(_ line: Substring, to words: inout [String], _ depth: inout Int, number: Int)
+    private static func add(_ line: ArraySlice<UInt8>, to words: inout [String], _ depth: inout Int, number: Int)
         throws(APIError)
     {
-        var rest = line.utf8.filter { $0 != 0x0d }[...]
+        var rest = line.filter { $0 != 0x0d }[...]
         while let byte = rest.first {
             switch byte {
             case 0x20, 0x09: rest = rest.dropFirst()
