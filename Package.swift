@@ -92,7 +92,7 @@ let package = Package(
         .target(
             name: "ControlPlane",
             dependencies: [
-                "ConfigLog", "Limits", "CPostgres", nioCore, crypto, logging,
+                "ConfigModel", "ConfigLog", "Limits", "CPostgres", nioCore, crypto, logging,
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),

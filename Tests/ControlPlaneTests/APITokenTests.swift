@@ -156,3 +156,22 @@ struct APITokenTests {
         }
     }
 }
+
+@Suite("API: addresses")
+struct APIAddressTests {
+    @Test(
+        "blocks have the addresses of their own family",
+        arguments: [
+            ("192.0.2.0/24", "192.0.2.9", true), ("192.0.2.7/24", "192.0.2.9", true),
+            ("192.0.2.0/24", "192.0.3.9", false),
+            ("192.0.2.9", "192.0.2.9", true), ("0.0.0.0/0", "192.0.2.9", true), ("0.0.0.0/0", "2001:db8::1", false),
+            ("::/0", "192.0.2.9", false), ("::/0", "::ffff:192.0.2.9", false), ("::/0", "2001:db8::1", true),
+            ("192.0.2.0/24", "::ffff:192.0.2.9", true), ("::ffff:192.0.2.0/120", "192.0.2.9", true),
+            ("2001:db8::/32", "2001:db8:1::1", true), ("2001:db8::/32", "2001:db9::1", false),
+            ("nothing", "192.0.2.9", false),
+            ("192.0.2.0/33", "192.0.2.9", false), ("192.0.2.0/24", "nobody", false), ("", "192.0.2.9", false),
+        ])
+    func blocks(block: String, address: String, isIn: Bool) {
+        #expect(AddressText.block(block, contains: address) == isIn)
+    }
+}

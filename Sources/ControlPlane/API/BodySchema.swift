@@ -173,7 +173,7 @@ extension BodySchema.Format {
         case .time: APITime(parsing: text) != nil
         case .url: text.hasPrefix("http://") && text.utf8.count > 7 || text.hasPrefix("https://") && text.utf8.count > 8
         case .hostname: DomainName(text, allowsWildcard: true) != nil
-        case .address: AddressText.isBlock(text)
+        case .address: AddressText.block(text) != nil
         }
     }
 }

@@ -76,8 +76,7 @@ struct PermissionGroup: Sendable, Hashable {
     ]
 
     private static func identifier(_ name: String) -> String {
-        SHA256.hash(data: Array("permission group: \(name)".utf8)).prefix(16)
-            .map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
+        ObjectID.digits(SHA256.hash(data: Array("permission group: \(name)".utf8)).prefix(16))
     }
 
     static func find(_ id: String) -> PermissionGroup? { byIdentifier[id] }

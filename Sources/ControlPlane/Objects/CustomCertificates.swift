@@ -118,7 +118,7 @@ enum CustomCertificates {
             ON CONFLICT (object_id) DO UPDATE SET sealed = excluded.sealed, modified_on = excluded.modified_on
             """, [.text(row.id), .blob(sealed), .integer(call.now.microseconds)])
         var edge = row.body
-        edge["sealed_key"] = .string(sealed.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined())
+        edge["sealed_key"] = .string(ObjectID.digits(sealed))
         call.transaction.publish(
             Change(key: try call.theZone().key("certificate/\(row.id)"), value: JSONValue.object(edge).bytes))
     }

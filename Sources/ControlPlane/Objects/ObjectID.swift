@@ -8,6 +8,11 @@ enum ObjectID {
             }
     }
 
+    /// Two digits for each byte.
+    static func digits(_ bytes: some Sequence<UInt8>) -> String {
+        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+
     /// The 16 bytes that the digits say: how names of zones point to them for edges. Empty if it is no identifier.
     static func bytes(_ text: String) -> [UInt8] {
         guard isValid(text) else { return [] }
