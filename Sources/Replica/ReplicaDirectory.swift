@@ -170,7 +170,11 @@ final class FileLock: Sendable {
 
     private init(descriptor: Int32) { self.descriptor = descriptor }
 
-    deinit { close(descriptor) }
+    deinit {
+        // Not by closing alone: a child that was forked a moment ago has the descriptor too, until it executes.
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 
     /// - Returns: nil if somebody else holds it and `waits` is false.
     static func take(_ path: String, waits: Bool) throws(ReplicaError) -> FileLock? {

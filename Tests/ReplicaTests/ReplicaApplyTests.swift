@@ -107,6 +107,24 @@ import Testing
         try stage.expectEqual(larger)
     }
 
+    /// What a child that is forked and has not executed yet does to a lock for a moment, made to last.
+    @Test func aForkedChildDoesNotKeepAClosedReplicaLocked() throws {
+        let stage = ReplicaStage()
+        let replica = try stage.open()
+        let copies = try ReplicaDirectory.names("/proc/self/fd").compactMap { name -> Int32? in
+            var target = [UInt8](repeating: 0, count: 512)
+            let count = readlink("/proc/self/fd/" + name, &target, target.count)
+            guard count > 0, String(decoding: target[..<count], as: UTF8.self).hasPrefix(stage.path) else { return nil }
+            return Int32(name).map { dup($0) }
+        }
+        defer { for copy in copies { close(copy) } }
+        #expect(copies.count > 1)
+        replica.close()
+        let again = try stage.open()
+        _ = try again.apply(stage.frame(["kept": [1]]))
+        try stage.expectEqual(again)
+    }
+
     @Test func spaceIsUsedAgain() throws {
         let stage = ReplicaStage()
         let replica = try stage.open(bytesMax: 8 * 1024 * 1024)

@@ -67,6 +67,8 @@ actor SQLiteDesk: SequencerDesk {
 
     func resign() {
         guard seat >= 0 else { return }
+        // Not by closing alone: a child that was forked a moment ago has the descriptor too, until it executes.
+        flock(seat, LOCK_UN)
         close(seat)
         seat = -1
     }
