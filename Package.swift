@@ -92,7 +92,7 @@ let package = Package(
         .target(
             name: "ControlPlane",
             dependencies: [
-                "ConfigModel", "ConfigLog", "Limits", "CPostgres", nioCore, crypto, logging,
+                "ConfigModel", "ConfigLog", "JSON", "Limits", "CPostgres", nioCore, crypto, logging,
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
@@ -108,6 +108,7 @@ let package = Package(
         .target(name: "ConfigModel", dependencies: ["Limits", .product(name: "Yams", package: "Yams")]),
         .target(name: "ConfigLog", dependencies: ["Limits", crypto]),
         .target(name: "HTTPWire", dependencies: ["Limits"]),
+        .target(name: "JSON", dependencies: ["Limits"]),
         .target(
             name: "ConnectionWire",
             dependencies: ["Limits", .product(name: "Crypto", package: "swift-crypto")]
@@ -139,7 +140,7 @@ let package = Package(
         .testTarget(name: "ConfigLogTests", dependencies: ["ConfigLog", "Limits"]),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation", "ConfigLog", "Limits"]),
         .testTarget(name: "ReplicaTests", dependencies: ["Replica", "ConfigLog", "Limits", "CLMDB", logging]),
-        .testTarget(name: "ControlPlaneTests", dependencies: ["ControlPlane", "ConfigLog", "Limits", logging]),
+        .testTarget(name: "ControlPlaneTests", dependencies: ["ControlPlane", "ConfigLog", "JSON", "Limits", logging]),
         .testTarget(
             name: "ExchangeTests",
             dependencies: ["Exchange", "HTTPWire", "Telemetry", "Limits", nioCore, nioEmbedded]

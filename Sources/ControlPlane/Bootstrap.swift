@@ -1,6 +1,7 @@
 // The first start: an account, its user, and a token that may do everything.
 
 import Glibc
+import JSON
 import Limits
 
 /// What a control plane has from the beginning.

@@ -1,5 +1,6 @@
 // Zones, settings, purges, and the other objects.
 
+import JSON
 import Testing
 
 @testable import ControlPlane

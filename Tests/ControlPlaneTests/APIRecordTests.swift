@@ -1,5 +1,6 @@
 // DNS records: contents of every type, conflicts, batches, zone files.
 
+import JSON
 import Testing
 
 @testable import ControlPlane

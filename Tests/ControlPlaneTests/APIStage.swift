@@ -2,6 +2,7 @@
 
 import ConfigLog
 import Foundation
+import JSON
 import Logging
 import Testing
 

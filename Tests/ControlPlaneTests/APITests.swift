@@ -1,6 +1,7 @@
 // What all endpoints have in common: the envelope, routes, credentials, bodies, rates.
 
 import Foundation
+import JSON
 import Testing
 
 @testable import ControlPlane

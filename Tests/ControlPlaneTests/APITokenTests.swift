@@ -1,5 +1,6 @@
 // Who may do what.
 
+import JSON
 import Testing
 
 @testable import ControlPlane

@@ -1,3 +1,4 @@
+import JSON
 import Limits
 
 /// One call of an endpoint: who calls, what was asked, and the transaction that it is answered in.

@@ -1,5 +1,7 @@
 // What the API says when it cannot do what it was asked. Codes are those that Cloudflare's clients look for.
 
+import JSON
+
 /// One error of an answer.
 package struct APIError: Error, Sendable, Equatable {
     /// HTTP status.

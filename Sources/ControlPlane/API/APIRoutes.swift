@@ -1,3 +1,5 @@
+import JSON
+
 /// Every endpoint there is.
 enum APIRoutes {
     static let all: [Route] =

@@ -1,6 +1,7 @@
 // A request to an answer, without a socket: routing, credentials, rates, bodies, transactions, errors. What it does
 // depends on nothing but the store and the clock it is given.
 
+import JSON
 import Limits
 package import Logging
 

@@ -1,6 +1,8 @@
 // From a secret to a caller, within the transaction that the call is answered in: a token that was revoked a moment ago
 // is refused.
 
+import JSON
+
 enum Authentication {
     /// - Throws: `APIError`: unknown, disabled, expired, not yet valid, or from an address that it is not for.
     static func caller(

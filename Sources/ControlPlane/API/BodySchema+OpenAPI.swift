@@ -1,5 +1,7 @@
 // The same descriptions as JSON BodySchema (2020-12), which OpenAPI 3.1 is made of.
 
+import JSON
+
 extension BodySchema {
     /// - Parameter components: Collects the named ones, which are referred to.
     func openAPI(_ components: inout JSONObject) -> JSONObject {

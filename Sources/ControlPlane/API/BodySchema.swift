@@ -1,5 +1,7 @@
 // What a body must look like. One description checks what comes in and is shown in the OpenAPI document.
 
+import JSON
+
 /// A JSON value's rule.
 indirect enum BodySchema: Sendable {
     case anything

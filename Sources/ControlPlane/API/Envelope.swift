@@ -1,5 +1,7 @@
 // `{"success", "errors", "messages", "result", "result_info"}`: the shape of every JSON answer.
 
+package import JSON
+
 /// What a handler answers.
 package struct APIAnswer: Sendable {
     package enum Body: Sendable {

@@ -1,5 +1,7 @@
 // The OpenAPI 3.1 document, from the descriptions that route and check.
 
+import JSON
+
 enum OpenAPIDocument {
     static func make(_ routes: [Route]) -> JSONValue {
         var components: JSONObject = [:]

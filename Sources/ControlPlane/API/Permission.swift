@@ -1,6 +1,7 @@
 // What tokens allow: permission groups on resources, as in Cloudflare's API tokens.
 
 import Crypto
+import JSON
 
 /// One thing that a token may allow.
 struct Permission: Sendable, Hashable {

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import JSON
 
 /// A moment, as the store keeps it and the API shows it.
 package struct APITime: Sendable, Hashable, Comparable {

@@ -1,3 +1,4 @@
+import JSON
 import Limits
 
 /// An account as it is stored.

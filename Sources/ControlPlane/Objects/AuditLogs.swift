@@ -1,5 +1,6 @@
 // `/accounts/{account_id}/audit_logs` and `/user/audit_logs`: who changed what.
 
+import JSON
 import Limits
 
 enum AuditLogs {

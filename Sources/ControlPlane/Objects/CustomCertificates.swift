@@ -4,6 +4,7 @@
 import ConfigLog
 import Crypto
 import FoundationEssentials
+import JSON
 import Limits
 import SwiftASN1
 import X509

@@ -1,5 +1,6 @@
 // Load balancers of a zone, and the pools and monitors of an account that they are made of; health checks of a zone.
 
+import JSON
 import Limits
 
 enum LoadBalancing {

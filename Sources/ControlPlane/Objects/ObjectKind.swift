@@ -1,6 +1,7 @@
 // Kinds of objects whose endpoints are alike: list, create, show, replace, change, delete.
 
 import ConfigLog
+import JSON
 import Limits
 
 /// One such kind, described once.

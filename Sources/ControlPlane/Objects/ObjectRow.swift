@@ -1,6 +1,7 @@
 // Everything that has no table of its own: one row each, its body as JSON.
 
 import ConfigLog
+import JSON
 import Limits
 
 /// An object as it is stored.

@@ -1,5 +1,7 @@
 // `/zones/{zone_id}/pagerules`: what happens to URLs that match. Shape is checked; actions are kept as they are written.
 
+import JSON
+
 enum PageRules {
     static let routes = kind.routes
 

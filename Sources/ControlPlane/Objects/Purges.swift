@@ -2,6 +2,7 @@
 // order: what was purged behind a change is never served with what was there before it.
 
 import ConfigLog
+import JSON
 import Limits
 
 enum Purges {

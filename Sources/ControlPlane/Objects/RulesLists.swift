@@ -2,6 +2,7 @@
 // Changes of items are done when their answer is sent; clients that ask for the operation find it completed.
 
 import ConfigLog
+import JSON
 import Limits
 
 enum RulesLists {

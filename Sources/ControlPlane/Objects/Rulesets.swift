@@ -2,6 +2,7 @@
 // Shape is checked here; expressions are kept as they are written.
 
 import ConfigLog
+import JSON
 import Limits
 
 struct Rulesets: Sendable {

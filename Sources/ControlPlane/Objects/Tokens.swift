@@ -1,5 +1,6 @@
 // API tokens: of a user (`/user/tokens`) and of an account (`/accounts/{account_id}/tokens`), with the same shape.
 
+import JSON
 import Limits
 
 /// A token as it is stored, without its secret, of which only a hash is kept.

@@ -1,3 +1,5 @@
+import JSON
+
 /// A user as it is stored.
 struct UserRow: Sendable {
     var id: String

@@ -2,6 +2,7 @@
 // standard value and no row.
 
 import ConfigLog
+import JSON
 
 /// One setting: its values and the one it has from the start.
 struct ZoneSetting: Sendable {

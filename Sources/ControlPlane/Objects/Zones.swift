@@ -1,6 +1,7 @@
 // Zones: a domain, the account it belongs to, and what is set for all of it.
 
 import ConfigLog
+import JSON
 import Limits
 
 /// A zone as it is stored.

@@ -1,5 +1,6 @@
 // A record's content in its one form, from what a client sends: a text, or the parts in `data`.
 
+import JSON
 import Limits
 
 /// Content that fits its type.

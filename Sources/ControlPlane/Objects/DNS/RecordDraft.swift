@@ -1,5 +1,6 @@
 // From what a client sends to a record that may be stored.
 
+import JSON
 import Limits
 
 /// Takes a client's members into a record and holds it against the zone's other records.

@@ -1,5 +1,7 @@
 // Which records are asked for, and in which order.
 
+import JSON
+
 /// A list's filters as SQL.
 struct RecordQuery: Sendable {
     let condition: String

@@ -1,6 +1,7 @@
 // DNS records as they are stored, shown and published.
 
 import ConfigLog
+import JSON
 import Limits
 
 /// A record as it is stored.

@@ -1,5 +1,7 @@
 // The types of DNS records that the API takes, and how the content of each is made of parts.
 
+import JSON
+
 /// A record type.
 struct RecordType: Sendable {
     /// What one part of a structured content is.

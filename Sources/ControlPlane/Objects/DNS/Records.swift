@@ -1,5 +1,6 @@
 // `/zones/{zone_id}/dns_records`
 
+import JSON
 import Limits
 
 enum Records {

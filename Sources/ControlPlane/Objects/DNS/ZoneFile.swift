@@ -1,5 +1,6 @@
 // Zone files (RFC 1035, section 5): read into lines, and written from records.
 
+import JSON
 import Limits
 
 /// A record of a zone file.

@@ -215,7 +215,7 @@ extension JSONValue {
     package init(parsing text: String) throws(JSONProblem) { self = try JSONParser.parse(Array(text.utf8)) }
 
     /// What was stored: it may lie deeper, and be more, than one body that comes in. Its bytes are what bounds it.
-    init(stored text: String) throws(JSONProblem) {
+    package init(stored text: String) throws(JSONProblem) {
         let bytes = Array(text.utf8)
         self = try JSONParser.parse(bytes[...], depthMax: 2 * Limits.apiJSONDepthMax, valuesMax: bytes.count + 1)
     }
