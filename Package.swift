@@ -55,7 +55,8 @@ let package = Package(
         .target(
             name: "Pipeline",
             dependencies: [
-                "Cache", "Origin", "Telemetry", "Exchange", "ConfigModel", "HTTPWire", "Limits", nioCore, logging,
+                "Cache", "Origin", "Certificates", "Replica", "Telemetry", "Exchange", "ConfigModel", "HTTPWire", "Limits",
+                nioCore, logging,
             ]
         ),
         .target(
@@ -88,6 +89,13 @@ let package = Package(
             ]
         ),
         .target(name: "Replica", dependencies: ["ConfigLog", "Limits", "CLMDB", logging]),
+        .target(
+            name: "Following",
+            dependencies: [
+                "Pipeline", "Cache", "Origin", "Certificates", "Replica", "Telemetry", "ConfigLog", "ConfigModel",
+                "JSON", "Limits", logging,
+            ]
+        ),
         .target(name: "Admin", dependencies: ["HTTPWire", "Limits", nioCore, nioPosix, logging]),
         .target(
             name: "ControlPlane",
@@ -105,7 +113,7 @@ let package = Package(
         .target(name: "Telemetry", dependencies: ["Limits", "CLinux", logging]),
         // The ground.
         .target(name: "Exchange", dependencies: ["ConfigModel", "HTTPWire", "Telemetry", "Limits", nioCore]),
-        .target(name: "ConfigModel", dependencies: ["Limits", .product(name: "Yams", package: "Yams")]),
+        .target(name: "ConfigModel", dependencies: ["JSON", "Limits", .product(name: "Yams", package: "Yams")]),
         .target(name: "ConfigLog", dependencies: ["Limits", crypto]),
         .target(name: "HTTPWire", dependencies: ["Limits"]),
         .target(name: "JSON", dependencies: ["Limits"]),

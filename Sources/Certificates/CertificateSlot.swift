@@ -13,6 +13,8 @@ final class CertificateSlot: Sendable {
         case files(Zone.CertificateFiles)
         /// A leaf of the local authority.
         case local(zone: String, hostnames: [String])
+        /// What came with the zone itself, by the digest of certificate and key.
+        case given(digest: [UInt8])
     }
 
     private struct State {
@@ -24,7 +26,7 @@ final class CertificateSlot: Sendable {
     }
 
     let source: Source
-    /// Set for files only: they are read and checked when the configuration is.
+    /// Set for files, which are read and checked when the configuration is, and for what came with its zone.
     let loaded: LoadedCertificate?
     /// Of the certificate's and the key's file, as they were when last looked at.
     let fingerprints: [FileFingerprint?]
@@ -32,11 +34,16 @@ final class CertificateSlot: Sendable {
     let isOutdated: Bool
     /// What the context offers by ALPN.
     let offersHTTP2: Bool
+    let versions: TLSVersions
     private let state: Mutex<State>
     private let making = Mutex(())
 
-    init(source: Source, loaded: LoadedCertificate?, fingerprints: [FileFingerprint?], offersHTTP2: Bool) {
+    init(
+        source: Source, loaded: LoadedCertificate?, fingerprints: [FileFingerprint?], offersHTTP2: Bool,
+        versions: TLSVersions = .both
+    ) {
         self.offersHTTP2 = offersHTTP2
+        self.versions = versions
         self.source = source
         self.loaded = loaded
         self.fingerprints = fingerprints
@@ -49,6 +56,7 @@ final class CertificateSlot: Sendable {
     init(_ other: CertificateSlot, fingerprints: [FileFingerprint?], isOutdated: Bool) {
         self.isOutdated = isOutdated
         offersHTTP2 = other.offersHTTP2
+        versions = other.versions
         source = other.source
         loaded = other.loaded
         self.fingerprints = fingerprints
@@ -77,7 +85,7 @@ final class CertificateSlot: Sendable {
             let certificate: LoadedCertificate
             var renewal: Date?
             switch (source, loaded, authority) {
-            case (.files, let loaded?, _):
+            case (.files, let loaded?, _), (.given, let loaded?, _):
                 certificate = loaded
             case (.local(let zone, let hostnames), _, let authority?):
                 certificate = try authority.leaf(zone: zone, hostnames: hostnames, now: now)
@@ -85,7 +93,7 @@ final class CertificateSlot: Sendable {
             default:
                 throw CertificateError(.authority, "no certificate and no local authority")
             }
-            let context = try ServerTLS.context(certificate, offersHTTP2: offersHTTP2)
+            let context = try ServerTLS.context(certificate, offersHTTP2: offersHTTP2, versions: versions)
             state.withLock { $0 = State(context: context, renewal: renewal) }
             return (context, true)
         }

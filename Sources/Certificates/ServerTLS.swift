@@ -1,6 +1,13 @@
 import NIOCore
 import NIOSSL
 
+/// The versions of TLS that a zone's clients may speak.
+package enum TLSVersions: Sendable, Hashable {
+    case both
+    case only12
+    case only13
+}
+
 /// How Martlet speaks TLS to clients: the one place where versions, suites and groups are chosen.
 enum ServerTLS {
     /// TLS 1.2 suites: forward secrecy and an AEAD, or nothing. Among them the client's order decides: a phone without
@@ -21,12 +28,13 @@ enum ServerTLS {
     /// - Parameter offersHTTP2: whether ALPN (RFC 7301) offers `h2` before `http/1.1`. A client without ALPN speaks
     ///   HTTP/1.1.
     static func context(
-        _ certificate: LoadedCertificate, offersHTTP2: Bool
+        _ certificate: LoadedCertificate, offersHTTP2: Bool, versions: TLSVersions = .both
     ) throws(CertificateError) -> NIOSSLContext {
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: certificate.chain.map { .certificate($0) }, privateKey: .privateKey(certificate.key)
         )
-        configuration.minimumTLSVersion = .tlsv12
+        configuration.minimumTLSVersion = versions == .only13 ? .tlsv13 : .tlsv12
+        if versions == .only12 { configuration.maximumTLSVersion = .tlsv12 }
         configuration.cipherSuites = cipherSuites
         configuration.curves = [.x25519_MLKEM768, .x25519, .secp256r1, .secp384r1]
         configuration.applicationProtocols = offersHTTP2 ? ["h2", "http/1.1"] : ["http/1.1"]

@@ -161,29 +161,69 @@ final class ConnectionPrelude: Deadlined, ChannelInboundHandler, RemovableChanne
         listener.loop.deadlines.set(self, milliseconds: Limits.lingerMilliseconds)
     }
 
+    /// A certificate that a handshake may be given.
+    private enum Certificate: Sendable {
+        case configured(CertificateStore, zone: Int)
+        case followed(CertificateChoice)
+
+        /// If it takes no work.
+        var ready: NIOSSLContext? {
+            switch self {
+            case .configured(let store, let zone): store.readyContext(forZone: zone)
+            case .followed(let choice): choice.ready
+            }
+        }
+
+        /// Blocks on the disk.
+        func make() throws -> NIOSSLContext {
+            switch self {
+            case .configured(let store, let zone): try store.context(forZone: zone)
+            case .followed(let choice): try choice.make()
+            }
+        }
+    }
+
     private func beginTLS(_ context: ChannelHandlerContext, _ hello: ClientHello) {
         stage = .waiting
+        guard let (certificate, zone) = certificate(for: hello) else { return reject(context, .notTLS) }
+        let facts = facts(of: hello, namedZone: zone)
+        if let ready = certificate.ready {
+            return secure(context, facts, ready)
+        }
+        makeContext(context, certificate, facts)
+    }
+
+    /// The certificate to give, and the zone that the client has named, if it named one.
+    private func certificate(for hello: ClientHello) -> (Certificate, zone: String?)? {
         let serving = listener.desk.serving
+        if let followed = serving.followed { return certificate(for: hello, followed) }
         let named = inbound.withBytes { bytes in
             hello.withServerName(in: bytes) { serving.zoneIndex(forHost: $0) } ?? nil
         }
         guard let certificates = listener.certificates, let zone = named ?? certificates.fallbackZone else {
-            return reject(context, .notTLS)
+            return nil
         }
-        let facts = facts(of: hello, namedZone: named.map { serving.zones[$0].name })
-        if let ready = certificates.readyContext(forZone: zone) {
-            return secure(context, facts, ready)
+        return (.configured(certificates, zone: zone), zone: named.map { serving.zones[$0].name })
+    }
+
+    private func certificate(for hello: ClientHello, _ followed: FollowedZones) -> (Certificate, zone: String?)? {
+        guard let shelf = followed.certificates, let hosts = listener.desk.followedHosts else { return nil }
+        let found = inbound.withBytes { bytes in
+            hello.withServerName(in: bytes) { name -> (Certificate, zone: String?)? in
+                guard let zone = hosts.zone(forHost: name), zone.served(forHost: name, isSecure: true) != nil else {
+                    return nil
+                }
+                return (.followed(zone.certificate(forHost: name) ?? shelf.fallback), zone: zone.name)
+            } ?? nil
         }
-        makeContext(context, certificates, zone: zone, facts)
+        return found ?? (.followed(shelf.fallback), zone: nil)
     }
 
     /// The first handshake of a zone may have to make its certificate: not on this thread.
-    private func makeContext(
-        _ context: ChannelHandlerContext, _ certificates: CertificateStore, zone: Int, _ facts: TLSFacts
-    ) {
+    private func makeContext(_ context: ChannelHandlerContext, _ certificate: Certificate, _ facts: TLSFacts) {
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         NIOThreadPool.singleton.runIfActive(eventLoop: context.eventLoop) {
-            try certificates.context(forZone: zone)
+            try certificate.make()
         }.whenComplete { result in
             let (prelude, context) = bound.value
             guard prelude.context != nil else { return }

@@ -27,6 +27,10 @@ package final class OriginFleet: @unchecked Sendable {
         var checker: HealthChecker?
         var lookup: RepeatedTask?
         var zones: Set<String> = []
+        /// How many leases name it.
+        var leaseCount = 0
+        /// Whether the configuration in force names it.
+        var isConfigured = false
     }
 
     /// - Parameter metrics: for what happens on no event loop.
@@ -45,29 +49,78 @@ package final class OriginFleet: @unchecked Sendable {
             origin: origin, pool: zone.pool, timeouts: zone.timeouts, ejection: zone.ejection)
         return try lock.withLock {
             wanted[key, default: []].insert(zone.name)
-            if members[key] == nil {
-                let server = OriginServer(
-                    key: key, loopCount: loops.count, security: try OriginSecurity(origin), log: log,
-                    metrics: metrics, loops: originLoops)
-                members[key] = Member(server: server)
-            }
-            return members[key]?.server
-                ?? OriginServer(
-                    key: key, loopCount: loops.count, security: nil, log: log, metrics: metrics, loops: originLoops)
+            return try member(key).server
         }
+    }
+
+    /// The one there is, or a new one. Under the lock.
+    private func member(_ key: OriginServer.Key) throws -> Member {
+        if let known = members[key] { return known }
+        let member = Member(
+            server: OriginServer(
+                key: key, loopCount: loops.count, security: try OriginSecurity(key.origin), log: log,
+                metrics: metrics, loops: originLoops))
+        members[key] = member
+        return member
+    }
+
+    /// The servers for a zone that came by itself, not with a configuration: kept, checked and looked up for as long as
+    /// somebody holds the lease.
+    ///
+    /// - Throws: what NIOSSL says of an unreadable CA or client certificate.
+    package func lease(_ zone: Zone) throws -> OriginLease {
+        let keys = zone.origins.map {
+            OriginServer.Key(origin: $0, pool: zone.pool, timeouts: zone.timeouts, ejection: zone.ejection)
+        }
+        return try lock.withLock {
+            var leased: [OriginServer.Key] = []
+            var servers: [OriginServer] = []
+            do {
+                for key in keys {
+                    servers.append(try member(key).server)
+                    members[key]?.leaseCount += 1
+                    members[key]?.zones.insert(zone.name)
+                    leased.append(key)
+                    start(key)
+                }
+            } catch {
+                for key in leased { giveBack(key) }
+                throw error
+            }
+            return OriginLease(servers: servers, keys: keys, fleet: self)
+        }
+    }
+
+    fileprivate func end(_ keys: [OriginServer.Key]) {
+        lock.withLock { for key in keys { giveBack(key) } }
+    }
+
+    /// Under the lock.
+    private func giveBack(_ key: OriginServer.Key) {
+        members[key]?.leaseCount -= 1
+        guard let member = members[key], member.leaseCount <= 0, !member.isConfigured, wanted[key] == nil else {
+            return
+        }
+        retire(key)
+    }
+
+    private func retire(_ key: OriginServer.Key) {
+        guard let member = members.removeValue(forKey: key) else { return }
+        member.checker?.stop()
+        member.lookup?.cancel()
+        member.server.retire()
     }
 
     /// The configuration that was just built is in force: starts what is new, retires what it does not name.
     package func settle() {
         lock.withLock {
-            for key in members.keys where wanted[key] == nil {
-                guard let member = members.removeValue(forKey: key) else { continue }
-                member.checker?.stop()
-                member.lookup?.cancel()
-                member.server.retire()
+            for (key, member) in members where wanted[key] == nil {
+                members[key]?.isConfigured = false
+                if member.leaseCount == 0 { retire(key) }
             }
             for (key, zones) in wanted {
                 members[key]?.zones = zones
+                members[key]?.isConfigured = true
                 start(key)
             }
             wanted = [:]
@@ -115,4 +168,20 @@ package final class OriginFleet: @unchecked Sendable {
             }
         }
     }
+}
+
+/// A zone's hold on its origin servers.
+package final class OriginLease: Sendable {
+    /// In the order of the zone's origins.
+    package let servers: [OriginServer]
+    private let keys: [OriginServer.Key]
+    private let fleet: OriginFleet
+
+    fileprivate init(servers: [OriginServer], keys: [OriginServer.Key], fleet: OriginFleet) {
+        self.servers = servers
+        self.keys = keys
+        self.fleet = fleet
+    }
+
+    deinit { fleet.end(keys) }
 }

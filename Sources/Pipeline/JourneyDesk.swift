@@ -11,8 +11,13 @@ package final class JourneyDesk {
     package let log: Logger
     package var serving: Serving {
         // Those kept for reuse hold the old one, and all that it holds.
-        didSet { spare.removeAll() }
+        didSet {
+            spare.removeAll()
+            if serving.followed !== oldValue.followed { followedHosts = serving.followed.map { FollowedHosts($0) } }
+        }
     }
+    /// Where `serving` follows zones: what this loop knows of them.
+    package private(set) var followedHosts: FollowedHosts?
     /// Told when a connection of this loop is no more. One closure a loop: one a connection would be kept by each.
     package var connectionEnded: (() -> Void)?
     /// Journeys that are done. As many as were ever under way at once, up to a bound.
@@ -26,6 +31,7 @@ package final class JourneyDesk {
     package init(loop: EdgeLoop, serving: Serving, log: Logger) {
         self.loop = loop
         self.serving = serving
+        followedHosts = serving.followed.map { FollowedHosts($0) }
         self.log = log
         keyScratch = .allocate(byteCount: Limits.cacheKeyBytesMax, alignment: 16)
     }

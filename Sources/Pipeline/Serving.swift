@@ -17,12 +17,17 @@ package final class Serving: Sendable {
     let httpsPort: Int?
     /// `client_address_header`, when it is not X-Forwarded-For, which the parser knows.
     private let addressHeader: [UInt8]?
+    /// Where zones come from that the configuration does not have; nil: it has them all.
+    package let followed: FollowedZones?
 
     /// - Parameter fleet: keeps the origin servers that the previous configuration had too.
     /// - Parameter cache: what zones are cached in; nil caches none.
+    /// - Parameter followed: zones that come from the control plane, one by one. The configuration then has none.
     package init(
-        configuration: Configuration, fleet: OriginFleet, metrics: ZoneRegistry, cache: EdgeCache? = nil
+        configuration: Configuration, fleet: OriginFleet, metrics: ZoneRegistry, cache: EdgeCache? = nil,
+        followed: FollowedZones? = nil
     ) throws {
+        self.followed = followed
         self.configuration = configuration
         self.hosts = HostTable(hostnames: configuration.zones.map(\.hostnames))
         self.zones = try configuration.zones.map { zone in
@@ -52,10 +57,13 @@ package final class Serving: Sendable {
 
     func zone(of journey: Journey) -> ServedZone? {
         if zones.count == 1, zones[0].takesEveryHost { return zones[0] }
+        let hosts = followed == nil ? nil : journey.desk.followedHosts
         return journey.requestBytes.withBytes { bytes in
             let host = journey.request.host
             guard host.end <= bytes.count else { return nil }
-            return zone(forHost: bytes.extracting(host.range))
+            let name = bytes.extracting(host.range)
+            guard let hosts else { return zone(forHost: name) }
+            return hosts.zone(forHost: name)?.served(forHost: name, isSecure: journey.isSecure)
         }
     }
 
@@ -110,8 +118,13 @@ package final class ServedZone: Sendable {
     let nameBytes: [UInt8]
     /// nil where nothing of the zone is cached.
     package let cache: CacheZone?
+    private let lease: OriginLease?
 
-    init(configuration: Zone, balancer: Balancer, metricsIndex: Int, cache: CacheZone?) {
+    /// - Parameter lease: keeps the balancer's servers, where no configuration names them.
+    package init(
+        configuration: Zone, balancer: Balancer, metricsIndex: Int, cache: CacheZone?, lease: OriginLease? = nil
+    ) {
+        self.lease = lease
         self.cache = cache
         self.configuration = configuration
         self.balancer = balancer

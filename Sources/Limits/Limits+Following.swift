@@ -1,0 +1,26 @@
+// Bounds of an edge that follows the control plane.
+
+extension Limits {
+    // MARK: Purges from the log
+
+    /// Purges that wait to be executed. Beyond, everything is purged of the zones that the others are about.
+    package static let followedPurgesWaitingMax = 4096
+    /// How much earlier than the newest one executed a purge may have been asked for and yet come later: several control
+    /// processes number by their own clocks. Microseconds.
+    package static let followedPurgeSlackMicroseconds: Int64 = 60_000_000
+    /// How often it is written down up to where purges were executed, in milliseconds. What a crash forgets of it is
+    /// executed once more.
+    package static let followedPurgeMarkMilliseconds = 1000
+
+    // MARK: Health
+
+    /// What an edge reports is of this window, sampled this often; milliseconds.
+    package static let healthWindowMilliseconds = 60_000
+    package static let healthSampleMilliseconds = 5000
+
+    // MARK: Upkeep
+
+    /// How often a follower looks whether a zone's time has come: development mode that ends, a certificate file that
+    /// changed; milliseconds.
+    package static let followedUpkeepMilliseconds = 1000
+}
