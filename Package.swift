@@ -129,7 +129,7 @@ let package = Package(
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         // Tests mirror the rooms; Journeys start the real binary.
         .testTarget(name: "HTTPWireTests", dependencies: ["HTTPWire", "Limits"]),
-        .testTarget(name: "ConfigModelTests", dependencies: ["ConfigModel", "Limits"]),
+        .testTarget(name: "ConfigModelTests", dependencies: ["ConfigModel", "JSON", "Limits"]),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "Limits", logging]),
         .testTarget(
             name: "ConnectionWireTests",

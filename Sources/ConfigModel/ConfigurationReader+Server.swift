@@ -16,8 +16,9 @@ extension ConfigurationReader {
         configuration.accessLog = accessLog(file["access_log"], data: configuration.data)
         configuration.trustedProxies = trustedProxies(file["trusted_proxies"])
         assign(&configuration.clientAddressHeader, fieldName(file["client_address_header"]))
-        configuration.timeouts = clientTimeouts(section(file["timeouts"], .clientTimeouts))
-        configuration.limits = clientLimits(section(file["limits"], .clientLimits))
+        configuration.timeouts = clientTimeouts(
+            section(file["timeouts"], .clientTimeouts), over: configuration.timeouts)
+        configuration.limits = clientLimits(section(file["limits"], .clientLimits), over: configuration.limits)
         configuration.cacheStore = cacheStore(file, data: configuration.data)
         cacheStore = configuration.cacheStore
         configuration.zones = zones(file)
@@ -188,8 +189,11 @@ extension ConfigurationReader {
 
     // MARK: Clients
 
-    private mutating func clientTimeouts(_ section: Section?) -> Configuration.ClientTimeouts {
-        var timeouts = Configuration.ClientTimeouts()
+    /// What the section gives, over what holds without it.
+    mutating func clientTimeouts(
+        _ section: Section?, over standard: Configuration.ClientTimeouts
+    ) -> Configuration.ClientTimeouts {
+        var timeouts = standard
         guard let section else { return timeouts }
         let range = Limits.timeoutMillisecondsRange
         assign(&timeouts.header, duration(section["header"], in: range))
@@ -207,8 +211,11 @@ extension ConfigurationReader {
     static let requestsPerConnectionRange = 1...1_000_000_000
     static let connectionsRange = 1...10_000_000
 
-    private mutating func clientLimits(_ section: Section?) -> Configuration.ClientLimits {
-        var limits = Configuration.ClientLimits()
+    /// What the section gives, over what holds without it.
+    mutating func clientLimits(
+        _ section: Section?, over standard: Configuration.ClientLimits
+    ) -> Configuration.ClientLimits {
+        var limits = standard
         guard let section else { return limits }
         assign(&limits.requestLineBytes, size(section["request_line"], in: Limits.requestLineBytesRange))
         assign(&limits.headBytes, size(section["header_bytes"], in: Limits.headBytesRange))
