@@ -68,6 +68,11 @@ extension Limits {
     /// Frames that are read at a time, and the bytes after which no further one is.
     package static let sequencerFramesPerTurnMax = 256
     package static let sequencerTurnBytesMax = 16 * 1024 * 1024
+    /// Rows of the log's state that one statement writes, largest first; what is left goes in one more.
+    package static let logStateRowsPerStatement = [1024, 256, 64]
+    /// Rows of one page of it, and the bytes of values after which a page takes no further one.
+    package static let logStatePageRowsMax = 1024
+    package static let logStatePageBytesTarget = 4 * 1024 * 1024
     /// How often to look without having been woken.
     package static let sequencerPollMilliseconds = 500
     /// A leader says so often that it lives; after the lease without a word another takes its place.

@@ -17,7 +17,8 @@ struct Migration: Sendable {
 
 enum Schema {
     static let migrations: [Migration] = [
-        Migration(number: 1, name: "the first tables", statements: accounts + zones + objects + log + audit)
+        Migration(number: 1, name: "the first tables", statements: accounts + zones + objects + log + audit),
+        Migration(number: 2, name: "the state of the log", statements: logState),
     ]
 
     /// What this program knows. A database beyond it belongs to a newer one.
@@ -190,6 +191,19 @@ enum Schema {
         ){strict}
         """,
         "INSERT INTO leader (id, generation, holder, renewed, epoch, sequence, hash) VALUES (1, 0, '', 0, 1, 0, {zero})",
+    ]
+
+    /// The newest value of each key, and up to which frame that holds.
+    private static let logState = [
+        """
+        CREATE TABLE log_state (
+            key {text} NOT NULL CONSTRAINT log_state__key PRIMARY KEY,
+            sequence {int} NOT NULL,
+            size {int} NOT NULL,
+            value {bytes} NOT NULL
+        ){strict}
+        """,
+        "ALTER TABLE leader ADD COLUMN state {int} NOT NULL DEFAULT 0",
     ]
 
     private static let audit = [

@@ -120,6 +120,9 @@ package final class Transaction {
             throw .invalid(
                 "a published key of \(change.key.utf8.count) bytes, expected 1 to \(Limits.configKeyBytesMax)")
         }
+        guard !changes.contains(where: { $0.key.utf8.contains(0) }) else {
+            throw .invalid("a published key with a NUL byte")
+        }
         let group: [UInt8]
         do {
             group = try ChangeGroup(sequence: 0, changes: changes).encoded()

@@ -99,7 +99,11 @@ enum LogTable {
         let groups = try rows.map { row -> [Change] in
             newest = max(newest, try row.integer(2))
             do {
-                return try ChangeGroup(decoding: try row.blob(1)).changes
+                let changes = try ChangeGroup(decoding: try row.blob(1)).changes
+                guard !changes.contains(where: { $0.key.utf8.contains(0) }) else {
+                    throw BadOutboxRow(id: try row.integer(0), why: "a key with a NUL byte")
+                }
+                return changes
             } catch let error as ConfigLogError {
                 throw BadOutboxRow(id: try row.integer(0), why: "\(error)")
             }
@@ -127,10 +131,12 @@ enum LogTable {
         let hash = SQLValue.blob(frame.hash.bytes)
         let led = try transaction.execute(
             """
-            UPDATE leader SET sequence = ?, hash = ?, renewed = \(dialect.clock)
+            UPDATE leader SET sequence = ?, hash = ?, renewed = \(dialect.clock),
+                state = CASE WHEN state = sequence THEN ? ELSE state END
             WHERE id = 1 AND generation = ? AND sequence = ?
-            """, [last, hash, .integer(generation), .integer(Int64(clamping: frame.first) - 1)])
+            """, [last, hash, last, .integer(generation), .integer(Int64(clamping: frame.first) - 1)])
         guard led == 1 else { throw Fenced() }
+        try LogState.fold([frame], transaction)
         try transaction.execute(
             "INSERT INTO frames (first, last, epoch, hash, bytes, size, committed) VALUES (?, ?, ?, ?, ?, ?, ?)",
             [

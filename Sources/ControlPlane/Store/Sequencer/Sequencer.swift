@@ -169,6 +169,8 @@ struct SequencerTurn {
         log.info("leading the log", metadata: ["generation": "\(generation ?? 0)"])
         // The former leader's last frames: from now on there can be no others but ours.
         while try await deliverStored() {}
+        // A store from before there was a table of the state, once.
+        while try await desk.write({ try LogState.catchUp($0) }) {}
     }
 
     /// Delivers some frames that are stored. Returns whether there may be more.
