@@ -71,10 +71,9 @@ package final class ReplicaFollower: Sendable {
         remake(compiler.takeDue(now: WallClock.milliseconds() * 1000))
     }
 
-    /// The operator's switch for the cache of all zones.
-    package func setCache(isOn: Bool) {
-        guard compiler.setCache(isOn: isOn) else { return }
-        remakeAll()
+    /// The operator's switches.
+    package func set(_ globals: FollowedGlobals) {
+        if compiler.set(cacheIsOn: globals.cacheIsOn, http2IsOn: globals.http2IsOn) { remakeAll() }
     }
 
     /// Every zone is made again when it is asked for next: what it is made of beside the replica has changed.

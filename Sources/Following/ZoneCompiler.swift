@@ -21,12 +21,14 @@ package final class ZoneCompiler: Sendable {
         package var metrics: ZoneRegistry
         /// nil where nobody speaks TLS.
         package var certificates: CertificateShelf?
+        /// What `listen` says for all zones.
+        package var offersHTTP2: Bool
         /// Opens the private keys that come sealed; nil: this node was given no key for them.
         package var keys: (@Sendable (_ sealed: [UInt8], _ context: String) throws -> [UInt8])?
 
         package init(
             replica: Replica, fleet: OriginFleet, cache: EdgeCache?, metrics: ZoneRegistry,
-            certificates: CertificateShelf?,
+            certificates: CertificateShelf?, offersHTTP2: Bool,
             keys: (@Sendable (_ sealed: [UInt8], _ context: String) throws -> [UInt8])?
         ) {
             self.replica = replica
@@ -34,6 +36,7 @@ package final class ZoneCompiler: Sendable {
             self.cache = cache
             self.metrics = metrics
             self.certificates = certificates
+            self.offersHTTP2 = offersHTTP2
             self.keys = keys
         }
     }
@@ -41,6 +44,7 @@ package final class ZoneCompiler: Sendable {
     private let parts: Parts
     /// Whether the operator's switch lets zones be cached.
     private let cacheIsOn = Atomic<Bool>(true)
+    private let http2IsOn = Atomic<Bool>(true)
     /// Which zones read which other keys of the replica when they were made.
     private let users = Mutex<[String: Set<ZoneID>]>([:])
     /// Zones that are to be made again at a time: microseconds since 1970.
@@ -50,8 +54,14 @@ package final class ZoneCompiler: Sendable {
 
     // MARK: What a change of something else means
 
+    /// The operator's switches.
+    ///
     /// - Returns: whether that is a change.
-    package func setCache(isOn: Bool) -> Bool { cacheIsOn.exchange(isOn, ordering: .relaxed) != isOn }
+    package func set(cacheIsOn: Bool, http2IsOn: Bool) -> Bool {
+        let cacheWasOn = self.cacheIsOn.exchange(cacheIsOn, ordering: .relaxed)
+        let http2WasOn = self.http2IsOn.exchange(http2IsOn, ordering: .relaxed)
+        return cacheWasOn != cacheIsOn || http2WasOn != http2IsOn
+    }
 
     /// Zones that were made of one of these keys. They may have been forgotten since; making them again costs little.
     package func zones(using keys: [String]) -> [ZoneID] {
@@ -179,7 +189,8 @@ package final class ZoneCompiler: Sendable {
         let files = try content.site.flatMap { try Zone.parse(site: $0, named: content.name).tls }
         return try shelf.certificates(
             zone: content.name, hostnames: Self.localNames(content.name, sites), given: given, files: files,
-            offersHTTP2: behaviour.offersHTTP2, versions: behaviour.versions)
+            offersHTTP2: behaviour.offersHTTP2 && parts.offersHTTP2 && http2IsOn.load(ordering: .relaxed),
+            versions: behaviour.versions)
     }
 }
 
