@@ -84,6 +84,8 @@ enum Purges {
             } else {
                 host = text.prefix { $0 != "/" && $0 != ":" }
             }
+            // It has no name of its own: it is whatever no other zone is.
+            if zone.name == "*" { return .string(text) }
             guard let name = DomainName(String(host)), let apex = DomainName(zone.name), name.isIn(apex) else {
                 throw APIError(
                     400, 1017,

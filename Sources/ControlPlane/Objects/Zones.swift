@@ -128,12 +128,18 @@ struct ZoneRow: Sendable {
     }
 
     func delete(_ transaction: Transaction) throws {
+        try Sites.release(self, transaction)
         let records = try transaction.query("SELECT id FROM dns_records WHERE zone_id = ?", [.text(id)])
         for row in records { transaction.publish(Change(key: key("dns/\(try row.text(0))"), value: nil)) }
         let objects = try transaction.query("SELECT kind, id FROM objects WHERE scope_id = ?", [.text(id)])
         for row in objects {
             let (kind, objectID) = (try row.text(0), try row.text(1))
-            let gone = kind == Purges.kind ? Purges.key(id, objectID) : key("\(kind)/\(objectID)")
+            let gone =
+                switch kind {
+                case Purges.kind: Purges.key(id, objectID)
+                case "site": key("site")
+                default: key("\(kind)/\(objectID)")
+                }
             transaction.publish(Change(key: gone, value: nil))
         }
         try transaction.execute(
@@ -301,15 +307,13 @@ enum Zones {
     }
 
     private static func create(_ call: APICall) throws -> APIAnswer {
-        guard let name = call.body["name"]?.string.flatMap({ DomainName($0) }), name.labels.count > 1 else {
-            throw APIError.invalid(
-                "name", "a domain name such as example.com", found: call.body["name"].map(BodySchema.shown))
-        }
+        let type = call.body["type"]?.string ?? "full"
+        let name = try name(type, call)
         let account = try account(call)
         try call.caller.require(write, .zone("*", account: account.id))
         try requireOwnNames(name, account, call)
         let zone = ZoneRow(
-            name: name, account: account, type: call.body["type"]?.string ?? "full",
+            name: name, account: account, type: type,
             nameServers: try NameServers.of(account, call.transaction), at: call.now)
         try zone.insert(call.transaction)
         let shown = zone.json(at: call.now)
@@ -317,9 +321,22 @@ enum Zones {
         return .result(shown)
     }
 
+    /// What no name server answers for may have names that no registry gives out: `localhost`, an address, or `*` for
+    /// every host that no other zone takes.
+    private static func name(_ type: String, _ call: APICall) throws -> DomainName {
+        if let name = call.body["name"]?.string.flatMap({ DomainName($0, allowsWildcard: type == "internal") }),
+            type == "internal" ? name.text == "*" || !name.text.hasPrefix("*") : name.labels.count > 1
+        {
+            return name
+        }
+        throw APIError.invalid(
+            "name", "a domain name such as example.com", found: call.body["name"].map(BodySchema.shown))
+    }
+
     /// A zone above or below it must be the same account's: the longest name that fits takes a request.
     private static func requireOwnNames(_ name: DomainName, _ account: AccountRow, _ call: APICall) throws {
-        let above = name.labels.indices.dropFirst().map { name.labels[$0...].joined(separator: ".") }
+        // A name of one label has none above it, and a list may not be empty.
+        let above = name.labels.indices.dropFirst().map { name.labels[$0...].joined(separator: ".") } + ["."]
         let pattern = TextFilter(.endswith, "." + name.text).condition("name")
         let others = try call.transaction.first(
             """
@@ -328,6 +345,9 @@ enum Zones {
             """, [.text(account.id)] + above.map { .text($0) } + pattern.values)
         guard others == nil else {
             throw APIError(403, 1105, "\(name.text) lies above or below a zone of another account")
+        }
+        if let claimant = try Sites.claimant(of: [name.text] + above, call.transaction) {
+            throw APIError(409, 1106, "\(name.text) is a hostname of the site of \(claimant): remove it there first")
         }
     }
 

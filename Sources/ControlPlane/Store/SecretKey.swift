@@ -16,7 +16,8 @@ package struct SecretKey: Sendable {
     /// First byte of what is sealed, so that another scheme can follow.
     private static let version: UInt8 = 1
 
-    init(bytes: [UInt8]) { key = SymmetricKey(data: bytes) }
+    package init(bytes: [UInt8]) { key = SymmetricKey(data: bytes) }
+    private init(_ key: SymmetricKey) { self.key = key }
 
     /// Reads the key, and makes it if there is none: 64 hex digits in a file of mode 0600.
     ///
@@ -97,6 +98,15 @@ package struct SecretKey: Sendable {
         flushDirectory(of: path)
     }
 
+    /// The key that edges are given: it opens what is sealed for them in the log, and nothing else (HKDF, RFC 5869).
+    package var edgeKey: SecretKey {
+        SecretKey(
+            HKDF<SHA256>.deriveKey(inputKeyMaterial: key, info: Array("martlet edge".utf8), outputByteCount: 32))
+    }
+
+    /// As it travels to an edge when that enrols.
+    package var bytes: [UInt8] { key.withUnsafeBytes { Array($0) } }
+
     /// The bytes sealed with AES-256-GCM: version, nonce (12 bytes, random), ciphertext, tag (16 bytes).
     func seal(_ plain: [UInt8], for context: String) throws(StoreError) -> [UInt8] {
         do {
@@ -108,7 +118,7 @@ package struct SecretKey: Sendable {
         }
     }
 
-    func open(_ sealed: [UInt8], for context: String) throws(StoreError) -> [UInt8] {
+    package func open(_ sealed: [UInt8], for context: String) throws(StoreError) -> [UInt8] {
         guard sealed.first == Self.version,
             let box = try? AES.GCM.SealedBox(combined: sealed.dropFirst()),
             let plain = try? AES.GCM.open(box, using: key, authenticating: Array(context.utf8))

@@ -98,6 +98,11 @@ package final class Transaction {
         try key.seal(plain, for: context)
     }
 
+    /// The same with the key that edges have.
+    package func sealForEdges(_ plain: [UInt8], for context: String) throws(StoreError) -> [UInt8] {
+        try key.edgeKey.seal(plain, for: context)
+    }
+
     package func open(_ sealed: [UInt8], for context: String = "") throws(StoreError) -> [UInt8] {
         try key.open(sealed, for: context)
     }
