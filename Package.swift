@@ -34,8 +34,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Admin", "ControlPlane", "Simulation", "Cache", "Certificates", "Listener", "Pipeline", "Origin",
-                "Telemetry", "Exchange", "ConfigModel",
+                "Admin", "ControlPlane", "Simulation", "Following", "Cache", "Certificates", "Listener", "Pipeline",
+                "Origin", "Replica", "Telemetry", "Exchange", "ConfigLog", "ConfigModel", "JSON",
                 "Limits", nioCore, nioPosix, nioSSL, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -100,7 +100,7 @@ let package = Package(
         .target(
             name: "ControlPlane",
             dependencies: [
-                "ConfigModel", "ConfigLog", "JSON", "Limits", "CPostgres", nioCore, crypto, logging,
+                "Replica", "ConfigModel", "ConfigLog", "JSON", "Limits", "CPostgres", nioCore, crypto, logging,
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),

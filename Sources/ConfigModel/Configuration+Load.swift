@@ -21,9 +21,13 @@ extension Configuration {
 
     /// Reads, checks and completes a configuration file. Relative paths in it count from its directory.
     ///
-    /// - Parameter path: the file; `/dev/stdin` works.
+    /// - Parameters:
+    ///   - path: the file; `/dev/stdin` works.
+    ///   - needsZones: false for an edge, whose zones the control plane has.
     /// - Throws: every problem found.
-    package static func load(path: String, checking files: FileCheck = .onDisk) throws(ConfigurationError) -> Loaded {
+    package static func load(
+        path: String, checking files: FileCheck = .onDisk, needsZones: Bool = true
+    ) throws(ConfigurationError) -> Loaded {
         let bytes: [UInt8]
         let empty = SourceText(file: path, text: "")
         do {
@@ -47,7 +51,8 @@ extension Configuration {
             )
             throw ConfigurationError(problems: [problem])
         }
-        return try parse(text: text, path: path, directory: directory(of: path), checking: files)
+        return try parse(
+            text: text, path: path, directory: directory(of: path), checking: files, needsZones: needsZones)
     }
 
     /// Reads, checks and completes the text of a configuration file.
@@ -57,12 +62,13 @@ extension Configuration {
     ///   - directory: absolute; relative paths count from it.
     /// - Throws: every problem found.
     package static func parse(
-        text: String, path: String, directory: String, checking files: FileCheck = .onDisk
+        text: String, path: String, directory: String, checking files: FileCheck = .onDisk, needsZones: Bool = true
     ) throws(ConfigurationError) -> Loaded {
         // A byte order mark is no text, but YAML would count it as a column.
         let body = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
         let source = SourceText(file: path, text: body)
         var reader = ConfigurationReader(source: source, directory: directory, files: files)
+        reader.needsZones = needsZones
         var configuration = Configuration()
         do {
             configuration = try reader.read(ConfigurationDocument.compose(source))

@@ -24,8 +24,25 @@ package struct Configuration: Sendable, Equatable {
     package var cacheStore: CacheStoreSettings? = CacheStoreSettings()
     /// In the file's order.
     package var zones: [Zone] = []
+    /// The control plane of this process; nil: it has none, and serves what the file says.
+    package var control: Control?
 
     package init() {}
+
+    /// `api`, `store` and `distribution`.
+    package struct Control: Sendable, Equatable {
+        /// Where the API and the dashboard listen.
+        package var api: SocketAddressText
+        /// A path, or the URL of a PostgreSQL, which may hold a password: never to be shown.
+        package var store: String
+        /// Where relays and edges join; nil: there are none but this process.
+        package var distribution: SocketAddressText?
+        package init(api: SocketAddressText, store: String, distribution: SocketAddressText? = nil) {
+            self.api = api
+            self.store = store
+            self.distribution = distribution
+        }
+    }
 }
 
 /// An address to listen on: `127.0.0.1:8080`, `[::1]:8080`, `*:80` (every address, both families).

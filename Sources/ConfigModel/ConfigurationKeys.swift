@@ -54,6 +54,9 @@ extension ConfigurationTable {
             ConfigurationKey("limits", "mapping", "none"),
             ConfigurationKey("cache", "mapping or off", "none"),
             ConfigurationKey("zones", "mapping", "required"),
+            ConfigurationKey("api", "address or off", "off"),
+            ConfigurationKey("store", "path or postgres URL", "control.db in data"),
+            ConfigurationKey("distribution", "address or off", "off"),
         ]
     )
     static let listen = ConfigurationTable(

@@ -21,6 +21,8 @@ extension ConfigurationReader {
         configuration.limits = clientLimits(section(file["limits"], .clientLimits), over: configuration.limits)
         configuration.cacheStore = cacheStore(file, data: configuration.data)
         cacheStore = configuration.cacheStore
+        configuration.control = control(file, data: configuration.data)
+        needsZones = needsZones && configuration.control == nil
         configuration.zones = zones(file)
         crossCheck(configuration, file)
         return configuration
@@ -114,6 +116,26 @@ extension ConfigurationReader {
     private mutating func admin(_ file: Section) -> SocketAddressText? {
         guard let slot = file["admin"] else { return SocketAddressText(host: "127.0.0.1", port: 9090) }
         return isWord(slot, "off") ? nil : socketAddress(slot)
+    }
+
+    /// The control plane of this process, if it is to have one.
+    private mutating func control(_ file: Section, data: String) -> Configuration.Control? {
+        guard let slot = file["api"], !isWord(slot, "off") else {
+            for key in ["store", "distribution"] where file[key] != nil {
+                warn(
+                    file.place(of: key), "this has no effect: there is no control plane without \"api\"",
+                    help: "add api: \"127.0.0.1:7070\"")
+            }
+            return nil
+        }
+        guard let address = socketAddress(slot) else { return nil }
+        var control = Configuration.Control(api: address, store: data + "/control.db")
+        if let slot = file["store"], let written = text(slot, "a path or postgres://…") {
+            let isURL = written.hasPrefix("postgres://") || written.hasPrefix("postgresql://")
+            if isURL { control.store = written } else { assign(&control.store, path(slot)) }
+        }
+        if let slot = file["distribution"], !isWord(slot, "off") { control.distribution = socketAddress(slot) }
+        return control
     }
 
     private static let trustedProxiesMax = 65_536

@@ -6,10 +6,14 @@ import Yams
 extension ConfigurationReader {
     mutating func zones(_ file: Section) -> [Zone] {
         guard let slot = file["zones"] else {
+            guard needsZones else { return [] }
             report(
                 file.place, "expected \"zones\", found a file without it",
                 help: "add zones: { example.test: { origins: [\"http://127.0.0.1:8000\"] } }"
             )
+            return []
+        }
+        if !needsZones, ConfigurationReader.found(slot.node) == "nothing" || slot.node.mapping?.isEmpty == true {
             return []
         }
         guard case .mapping(let mapping) = slot.node, !mapping.isEmpty else {

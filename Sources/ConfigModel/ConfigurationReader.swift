@@ -19,6 +19,8 @@ struct ConfigurationReader {
     private var warningCount = 0
     /// Whether `listen` names an address for https; the zones are read after it.
     var listensHTTPS = false
+    /// Whether a file without zones is a mistake: not where the control plane has them.
+    var needsZones = true
     /// The cache of the file, nil for none; the zones are read after it.
     var cacheStore: CacheStoreSettings?
     /// Which zone has a hostname, and where it says so.

@@ -42,7 +42,8 @@ package enum Bootstrap {
         return secret
     }
 
-    private static var everything: JSONValue {
+    /// The policy that allows all there is.
+    static var everything: JSONValue {
         let resources = [Permission.Scope.zone, .account, .user].map { ($0.rawValue + ".*", JSONValue.string("*")) }
         var object = JSONObject()
         for (name, value) in resources { object[name] = value }

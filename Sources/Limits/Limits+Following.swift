@@ -12,6 +12,19 @@ extension Limits {
     /// executed once more.
     package static let followedPurgeMarkMilliseconds = 1000
 
+    // MARK: A control process
+
+    /// Groups of the log, the newest ones, that a control process offers to children that come back.
+    package static let controlRecentGroupsMax = 50_000
+    /// How often it tries to fill its replica from a store that moves on meanwhile.
+    package static let controlCatchUpAttemptsMax = 5
+    /// How long `martlet up` waits for its control plane before it serves without: at the first start, when there is
+    /// nothing to serve, and later; milliseconds.
+    package static let controlStartMilliseconds = 15_000
+    package static let controlRestartMilliseconds = 2000
+    /// Between two attempts to bring up a control plane whose store or address cannot be had, milliseconds.
+    package static let controlRetryMilliseconds = 1000
+
     // MARK: Health
 
     /// What an edge reports is of this window, sampled this often; milliseconds.

@@ -1,7 +1,9 @@
 import ArgumentParser
 import ControlPlane
 import Glibc
+import Limits
 import Logging
+import Replica
 
 /// `martlet control`
 struct ControlCommand: AsyncParsableCommand {
@@ -75,9 +77,13 @@ struct ControlCommand: AsyncParsableCommand {
         var log = Logger(label: "control")
         log.logLevel = Logger.Level(rawValue: logLevel) ?? .info
         do {
+            try Edge.makeDataDirectory(data)
+            let replica = try Replica.open(path: data + "/replica", bytesMax: Limits.replicaBytesDefault, log: log)
+            defer { replica.close() }
+            let options = ControlProcess.Options(
+                host: address.host, port: address.port, data: data, store: store ?? "\(data)/control.db", rate: rate)
             let process = ControlProcess(
-                host: address.host, port: address.port, data: data, store: store ?? "\(data)/control.db", rate: rate,
-                log: log, say: { StandardOutput.write($0 + "\n") })
+                options, replica: replica, hooks: .init(say: { StandardOutput.write($0 + "\n") }), log: log)
             try await Self.run(process, log)
         } catch {
             StandardError.write("martlet control: \(error)\n")

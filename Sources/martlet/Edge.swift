@@ -3,6 +3,7 @@ import Cache
 import Certificates
 import ConfigModel
 import Exchange
+import Following
 import Glibc
 import Limits
 import Listener
@@ -11,6 +12,7 @@ import NIOCore
 import NIOPosix
 import Origin
 import Pipeline
+import Replica
 import Synchronization
 import Telemetry
 
@@ -32,14 +34,19 @@ final class Edge: @unchecked Sendable {
     private let zoneRegistry: ZoneRegistry
     let sharedMetrics: SharedMetrics
     private let isReadyNow = Atomic<Bool>(false)
+    /// Where zones come from the control plane; nil: from the configuration.
+    let follower: EdgeFollower?
+    let health: HealthMeter
     private let log: Logger
 
     private init(
         _ configuration: Configuration, _ certificates: CertificateStore?, _ accessLog: AccessLog?,
         _ group: MultiThreadedEventLoopGroup, _ loops: [NIOLoopBound<ListenerLoop>], _ edgeLoops: [EdgeLoop],
         _ fleet: OriginFleet, _ cache: EdgeCache?, _ serving: Serving, _ zoneRegistry: ZoneRegistry,
-        _ sharedMetrics: SharedMetrics, _ log: Logger
+        _ sharedMetrics: SharedMetrics, _ follower: EdgeFollower?, _ log: Logger
     ) {
+        self.follower = follower
+        health = HealthMeter(data: configuration.data)
         self.cache = cache
         self.serving = Mutex(serving)
         self.sharedMetrics = sharedMetrics
@@ -55,14 +62,15 @@ final class Edge: @unchecked Sendable {
         self.log = log
     }
 
-    /// Makes everything but the listening sockets.
-    static func start(_ configuration: Configuration, isSuccessor: Bool, log: Logger) async throws -> Edge {
-        try makeDataDirectory(configuration.data)
-        try DataLock.take(configuration.data, isSuccessor: isSuccessor)
+    /// Makes everything but the listening sockets. The data directory is there, and this process's.
+    static func start(
+        _ written: Configuration, following: EdgeFollowing? = nil, log: Logger
+    ) async throws -> Edge {
+        var configuration = written
         let count = configuration.threads ?? System.coreCount
         let group = MultiThreadedEventLoopGroup(numberOfThreads: count)
         let accessLog = try openAccessLog(configuration.accessLog)
-        let certificates = try certificates(for: configuration, log: log)
+        let certificates = following == nil ? try certificates(for: configuration, log: log) : nil
         var edgeLoops: [EdgeLoop] = []
         for index in 0..<count {
             let eventLoop = group.next()
@@ -76,15 +84,24 @@ final class Edge: @unchecked Sendable {
         let fleet = OriginFleet(loops: edgeLoops, log: log, metrics: sharedMetrics)
         let registry = ZoneRegistry()
         let cache = CacheStart.open(configuration.cacheStore, metrics: sharedMetrics, log: log)
-        let serving = try Serving(configuration: configuration, fleet: fleet, metrics: registry, cache: cache)
+        var follower: EdgeFollower?
+        if let following {
+            let parts = try parts(following, configuration, fleet, cache, registry, log)
+            let made = EdgeFollower(following, parts: parts, configuration: configuration, log: log)
+            configuration = made.effective(configuration)
+            follower = made
+        }
+        let serving = try Serving(
+            configuration: configuration, fleet: fleet, metrics: registry, cache: cache,
+            followed: follower?.follower.zones)
         var loops: [NIOLoopBound<ListenerLoop>] = []
         for loop in edgeLoops {
             loops.append(try await begin(loop, serving, certificates, loopCount: count, log))
         }
         fleet.settle()
         let edge = Edge(
-            configuration, certificates, accessLog, group, loops, edgeLoops, fleet, cache, serving, registry,
-            sharedMetrics, log)
+            written, certificates, accessLog, group, loops, edgeLoops, fleet, cache, serving, registry,
+            sharedMetrics, follower, log)
         edge.noteConfiguration()
         return edge
     }
@@ -106,7 +123,24 @@ final class Edge: @unchecked Sendable {
         max(1, (configuration.limits.connections + loopCount - 1) / loopCount)
     }
 
-    private static func makeDataDirectory(_ path: String) throws {
+    private static func parts(
+        _ following: EdgeFollowing, _ configuration: Configuration, _ fleet: OriginFleet, _ cache: EdgeCache?,
+        _ registry: ZoneRegistry, _ log: Logger
+    ) throws -> ZoneCompiler.Parts {
+        var shelf: CertificateShelf?
+        if !configuration.listen.https.isEmpty {
+            let made = try CertificateShelf(data: configuration.data, offersHTTP2: configuration.listen.http2)
+            if let path = made.authorityPath {
+                log.info("hosts without a certificate get one from the local authority", metadata: ["trust": "\(path)"])
+            }
+            shelf = made
+        }
+        return ZoneCompiler.Parts(
+            replica: following.replica, fleet: fleet, cache: cache, metrics: registry, certificates: shelf,
+            offersHTTP2: configuration.listen.http2, keys: following.keys)
+    }
+
+    static func makeDataDirectory(_ path: String) throws {
         guard mkdir(path, 0o750) != 0, errno != EEXIST else { return }
         throw StartFailure("cannot create the data directory \(path): \(String(cString: strerror(errno)))")
     }
@@ -138,14 +172,17 @@ final class Edge: @unchecked Sendable {
     /// Puts a configuration in force; requests under way keep the one they began with.
     ///
     /// - Throws: why it cannot be served; then the old one stays, whole.
-    func serve(_ new: Configuration) async throws {
+    func serve(_ written: Configuration) async throws {
+        let new = follower?.effective(written) ?? written
         do {
-            let store = try newCertificates(new)
-            let serving = try Serving(configuration: new, fleet: fleet, metrics: zoneRegistry, cache: cache)
+            let store = follower == nil ? try newCertificates(new) : nil
+            let serving = try Serving(
+                configuration: new, fleet: fleet, metrics: zoneRegistry, cache: cache,
+                followed: follower?.follower.zones)
             var none = SocketHandover()
             let prepared = try listeners.prepare(new.listen, inherited: &none)
             // Before anyone is accepted on a new address, every loop knows the zones and certificates for it.
-            configuration = new
+            configuration = written
             certificates = store
             await publish(serving)
             self.serving.withLock { $0 = serving }
@@ -201,6 +238,23 @@ final class Edge: @unchecked Sendable {
         sharedMetrics.set(.zonesConfigured, to: configuration.zones.count)
         sharedMetrics.set(.configLastReloadSuccess, to: 1)
         sharedMetrics.set(.configLastReloadTimestamp, to: Int(WallClock.nanoseconds() / 1_000_000_000))
+    }
+
+    /// What the control plane says to all edges has changed: puts it in force.
+    func takeGlobals() async {
+        guard let follower, follower.isChanged else { return }
+        do {
+            try await serve(configuration)
+            log.notice("limits and switches of the control plane are in force")
+        } catch {
+            log.error("limits of the control plane cannot be served", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    /// Takes a sample of how the edge is; called every few seconds.
+    func measureHealth() async {
+        health.add(await Self.counts(edgeLoops, sharedMetrics), refused: follower?.refusedCount ?? 0)
+        follower?.follower.upkeep()
     }
 
     // MARK: How it is
@@ -277,6 +331,8 @@ final class Edge: @unchecked Sendable {
         for loop in edgeLoops { try? await loop.eventLoop.submit { loop.deadlines.cutAll() }.get() }
         for loop in edgeLoops { try? await loop.eventLoop.submit { loop.accessLog?.close() }.get() }
         _ = accessLog?.close()
+        await follower?.follower.stop()
+        health.stop()
         if let cache { try? await NIOThreadPool.singleton.runIfActive { cache.detachDisk() } }
         try? await group.shutdownGracefully()
     }

@@ -1,5 +1,7 @@
 import Certificates
+import ConfigLog
 import ConfigModel
+import ControlPlane
 import Exchange
 import Glibc
 import Limits
@@ -9,16 +11,31 @@ import NIOCore
 import NIOPosix
 import Origin
 import Pipeline
+import Replica
 import Telemetry
 
-/// `martlet up`: puts the rooms together, serves, and listens to the operator until the end.
+/// `martlet up` and `martlet edge`: puts the rooms together, serves, and listens to the operator until the end.
 ///
 /// One of these a process, used by one task: start, then one event after the other (a signal, a changed file), then
 /// the end. What it hands to the event loops is immutable or theirs alone.
 final class EdgeProcess {
     private let configurationPath: String
     private var log = Logger(label: "martlet")
-    private var isDraining = false
+    private var upstream = Upstream.file
+
+    /// Where the zones come from.
+    private enum Upstream {
+        case file
+        /// The control plane of this very process.
+        case control(ControlHost, EdgeFollowing)
+
+        var following: EdgeFollowing? {
+            switch self {
+            case .file: nil
+            case .control(_, let following): following
+            }
+        }
+    }
 
     init(configurationPath: String) {
         self.configurationPath = configurationPath
@@ -34,8 +51,12 @@ final class EdgeProcess {
         log = Logger(label: "martlet")
         for warning in loaded.warnings { log.warning("\(warning.oneLine)") }
         let files = raiseFileLimit(configuration)
-
-        let edge = try await Edge.start(configuration, isSuccessor: predecessor.exists, log: log)
+        try Edge.makeDataDirectory(configuration.data)
+        try DataLock.take(configuration.data, isSuccessor: predecessor.exists)
+        if let control = configuration.control {
+            try await beginControl(control, configuration, isSuccessor: predecessor.exists)
+        }
+        let edge = try await Edge.start(configuration, following: upstream.following, log: log)
         try await predecessor.awaitTurn()
         var inherited = predecessor.sockets
         try await edge.listeners.commit(edge.listeners.prepare(configuration.listen, inherited: &inherited))
@@ -53,8 +74,42 @@ final class EdgeProcess {
         predecessor.tellServing()
         SystemdNotifier.notify("MAINPID=\(getpid())\nREADY=1\nSTATUS=serving")
 
+        let health = Task.detached {
+            while !Task.isCancelled {
+                await edge.measureHealth()
+                try? await Task.sleep(for: .milliseconds(Limits.healthSampleMilliseconds))
+            }
+        }
+        defer { health.cancel() }
         let successor = try await serve(edge, door, signals)
         await stop(edge, door, signals, tellsSystemd: !successor)
+    }
+
+    // MARK: The control plane
+
+    /// Brings the control plane up beside the edge. What it cannot have at once, it goes on trying for: an edge that has
+    /// served before serves on without it.
+    private func beginControl(
+        _ control: Configuration.Control, _ configuration: Configuration, isSuccessor: Bool
+    ) async throws {
+        let key = try ControlProcess.edgeKey(data: configuration.data)
+        let replica = try Replica.open(
+            path: configuration.data + "/replica", bytesMax: Limits.replicaBytesDefault, log: log)
+        let following = EdgeFollowing(
+            replica: replica, node: "local", isCanary: true,
+            keys: { sealed, context in try key.open(sealed, for: context) })
+        let host = ControlHost(
+            control, data: configuration.data, replica: replica, news: following.news,
+            zones: FileZones(path: configurationPath, log: log), log: log)
+        host.start()
+        upstream = .control(host, following)
+        // The predecessor has its place until this process serves.
+        guard !isSuccessor else { return }
+        let patience =
+            replica.position == .none ? Limits.controlStartMilliseconds : Limits.controlRestartMilliseconds
+        if await !host.awaitReady(milliseconds: patience) {
+            log.warning("the control plane is not there yet: serving what the replica has")
+        }
     }
 
     /// More connections need more descriptors than a shell allows: two for each request under way.
@@ -81,6 +136,7 @@ final class EdgeProcess {
     /// Returns when it is time to stop; true: because a successor has taken over.
     private func serve(_ edge: Edge, _ door: AdminDoor?, _ signals: SignalWatch) async throws -> Bool {
         var reload = Reload(path: configurationPath, edge: edge, log: log)
+        if case .control(let host, _) = upstream { reload.control = host }
         for await event in signals.events {
             switch event {
             case .signal(SIGHUP):
@@ -99,6 +155,7 @@ final class EdgeProcess {
             case .tick:
                 signals.tickTaken()
                 await reload.poll()
+                await edge.takeGlobals()
             }
         }
         return false
@@ -112,6 +169,8 @@ final class EdgeProcess {
         // A successor's door is the one that answers from here on.
         if !tellsSystemd { await door?.close() }
         edge.markReady(false)
+        // Before the edge: a successor waits for its place, and what is left needs none of it.
+        if case .control(let host, _) = upstream { await host.stop() }
         await edge.listeners.closeAll()
         await edge.drain()
         let timeout = edge.configuration.timeouts.drain
@@ -133,6 +192,7 @@ final class EdgeProcess {
         let left = await edge.openConnections()
         if tellsSystemd { await door?.close() }
         await edge.close()
+        upstream.following?.replica.close()
         log.notice("stopped", metadata: ["connections cut": "\(left)"])
     }
 }

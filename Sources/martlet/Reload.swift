@@ -17,6 +17,8 @@ struct Reload {
     private var seen: FileStamp
     private var certificates = CertificateWatch()
     private var ticks = 0
+    /// Where the file's zones go, if not to the edge itself.
+    var control: ControlHost?
 
     init(path: String, edge: Edge, log: Logger) {
         self.path = path
@@ -65,6 +67,7 @@ struct Reload {
             for warning in loaded.warnings { log.warning("\(warning.oneLine)") }
             warnOfWhatNeedsRestart(loaded.configuration)
             try await edge.serve(loaded.configuration)
+            await control?.applyZones()
             edge.sharedMetrics.add(.configReloadsOK)
             log.notice(
                 "configuration reloaded",
@@ -97,6 +100,12 @@ struct Reload {
             || (new.cacheStore == nil) != (old.cacheStore == nil)
         {
             keys.append("cache")
+        }
+        if new.control != old.control { keys.append("api, store or distribution") }
+        if edge.follower != nil,
+            new.listen.https.isEmpty != old.listen.https.isEmpty || new.listen.http2 != old.listen.http2
+        {
+            keys.append("listen")
         }
         if new.log.format != old.log.format { keys.append("log.format") }
         if new.log.level != old.log.level { ProcessLog.setLevel(Logger.Level(new.log.level)) }

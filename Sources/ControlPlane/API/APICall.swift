@@ -61,8 +61,9 @@ struct APICall {
 
 /// Who calls.
 struct Caller: Sendable {
-    /// The token; nil where anybody may call.
+    /// The token; nil where anybody may call, and for the process itself.
     var tokenID: String?
+    var processName: String?
     var userID: String?
     /// Whether the token ends by itself, or is good from some addresses only.
     var isBounded = false
@@ -73,7 +74,7 @@ struct Caller: Sendable {
     static let nobody = Caller()
 
     /// For the audit log.
-    var name: String { tokenID.map { "token/\($0)" } ?? "nobody" }
+    var name: String { tokenID.map { "token/\($0)" } ?? processName ?? "nobody" }
 
     func may(_ permission: Permission, _ target: Target) -> Bool {
         if let accountID, target.account != accountID { return false }

@@ -40,8 +40,10 @@ package struct APIServer: Sendable {
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [.init(service: application)], gracefulShutdownSignals: [], logger: log))
+        // Not within this task: cancelled as well as told to stop, the server would be closed twice.
+        let running = Task.detached { try await group.run() }
         try await withTaskCancellationHandler {
-            try await group.run()
+            try await running.value
         } onCancel: {
             Task { await group.triggerGracefulShutdown() }
         }

@@ -98,6 +98,19 @@ package struct APIService: Sendable {
         }
     }
 
+    /// Answers a request of this process itself, which may do everything and is counted against no rate: what
+    /// `martlet up` does with the zones of its martlet.yaml.
+    ///
+    /// - Parameter actor: Who it is, for the audit log.
+    package func answer(_ request: APIRequest, as actor: String) async -> APIResponse {
+        let requestID = StoreID.make()
+        do {
+            return Self.response(try await answer(request, .process(actor), requestID), [("x-request-id", requestID)])
+        } catch {
+            return Self.response(error as? APIError ?? self.error(for: error, request, requestID), [])
+        }
+    }
+
     private func answer(
         _ request: APIRequest, _ credentials: Credentials, _ requestID: String
     ) async throws -> APIAnswer {

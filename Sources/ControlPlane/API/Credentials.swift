@@ -7,6 +7,8 @@ enum Credentials: Sendable, Equatable {
     case token(String)
     /// `X-Auth-Email` and `X-Auth-Key`: a token under another name, whose user has this address.
     case key(String, email: String)
+    /// This process itself, under a name for the audit log. No request from outside comes to this.
+    case process(String)
 
     /// - Throws: `APIError` (6003) if the fields are there and make no sense.
     init(_ fields: APIFields) throws(APIError) {
@@ -36,7 +38,7 @@ enum Credentials: Sendable, Equatable {
     /// Of the secret, as it is kept.
     var hash: [UInt8]? {
         switch self {
-        case .none: nil
+        case .none, .process: nil
         case .token(let secret), .key(let secret, _): APIToken.hash(secret)
         }
     }

@@ -15,14 +15,16 @@ enum Sites {
     private static let locks: @Sendable ([String: String]) -> [String] = { _ in ["site_names"] }
 
     static let routes: [Route] = [
-        Route(.get, path, "Martlet", "Show the zone's site: its mapping of martlet.yaml, or null", needs: read) { call in
+        Route(.get, path, "Martlet", "Show the zone's site: its mapping of martlet.yaml, or null", needs: read) {
+            call in
             guard let row = try find(call) else { return .result(.null) }
             return .result(row.body)
         },
         Route(
             .put, path, "Martlet", "Serve the zone by a mapping of martlet.yaml", needs: write, payload: .json(shape),
             locks: locks, handle: put),
-        Route(.delete, path, "Martlet", "Serve the zone by its records alone", needs: write, locks: locks, handle: delete),
+        Route(
+            .delete, path, "Martlet", "Serve the zone by its records alone", needs: write, locks: locks, handle: delete),
     ]
 
     private static func find(_ call: APICall) throws -> ObjectRow? {
@@ -88,7 +90,8 @@ enum Sites {
         for name in foreignNames(site, zone) {
             if let other = try owner(of: name, call.transaction) {
                 throw APIError(
-                    409, 1106, "\(name) belongs to the zone \(other): give it as a hostname there, or remove it there first")
+                    409, 1106,
+                    "\(name) belongs to the zone \(other): give it as a hostname there, or remove it there first")
             }
             try ObjectRow(
                 kind: claims, scopeID: "", id: name, name: name, body: ["zone": .string(zone.id)], at: call.now
@@ -105,7 +108,8 @@ enum Sites {
         for row in rows {
             let name = try row.text(0)
             transaction.publish(Change(key: "name/\(name)", value: nil))
-            try transaction.execute("DELETE FROM objects WHERE kind = ? AND scope_id = '' AND id = ?", [.text(claims), .text(name)])
+            try transaction.execute(
+                "DELETE FROM objects WHERE kind = ? AND scope_id = '' AND id = ?", [.text(claims), .text(name)])
         }
     }
 
@@ -114,7 +118,9 @@ enum Sites {
         let labels = name.split(separator: ".")
         let names = labels.indices.map { labels[$0...].joined(separator: ".") }
         let marks = names.map { _ in "?" }.joined(separator: ", ")
-        if let zone = try transaction.first("SELECT name FROM zones WHERE name IN (\(marks)) LIMIT 1", names.map { .text($0) }) {
+        if let zone = try transaction.first(
+            "SELECT name FROM zones WHERE name IN (\(marks)) LIMIT 1", names.map { .text($0) })
+        {
             return try zone.text(0)
         }
         return try claimant(of: names, transaction)
