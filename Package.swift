@@ -28,14 +28,15 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     ],
     targets: [
         // The one executable: assembly only.
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Admin", "ControlPlane", "Simulation", "Following", "Cache", "Certificates", "Listener", "Pipeline",
-                "Origin", "Replica", "Telemetry", "Exchange", "ConfigLog", "ConfigModel", "JSON",
+                "Admin", "ControlPlane", "Operator", "Simulation", "Following", "Cache", "Certificates", "Listener",
+                "Pipeline", "Origin", "Replica", "Telemetry", "Exchange", "ConfigLog", "ConfigModel", "JSON",
                 "Limits", nioCore, nioPosix, nioSSL, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -109,6 +110,14 @@ let package = Package(
                 .product(name: "SwiftASN1", package: "swift-asn1"),
             ]
         ),
+        .target(
+            name: "Operator",
+            dependencies: [
+                "ConfigModel", "JSON", "Limits", nioCore, nioPosix, nioSSL, logging,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]
+        ),
         .target(name: "Simulation", dependencies: ["ConfigLog", "Limits"]),
         .target(name: "Telemetry", dependencies: ["Limits", "CLinux", logging]),
         // The ground.
@@ -148,6 +157,7 @@ let package = Package(
         .testTarget(name: "ConfigLogTests", dependencies: ["ConfigLog", "Limits"]),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation", "ConfigLog", "Limits"]),
         .testTarget(name: "ReplicaTests", dependencies: ["Replica", "ConfigLog", "Limits", "CLMDB", logging]),
+        .testTarget(name: "OperatorTests", dependencies: ["Operator", "ConfigModel", "JSON", "Limits"]),
         .testTarget(name: "ControlPlaneTests", dependencies: ["ControlPlane", "ConfigLog", "JSON", "Limits", logging]),
         .testTarget(
             name: "ExchangeTests",

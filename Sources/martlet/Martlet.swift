@@ -45,6 +45,14 @@ struct Martlet: AsyncParsableCommand {
         subcommands: [
             Up.self, Check.self, PurgeCommand.self, CacheCommand.self, ControlCommand.self, SimulateCommand.self,
             Version.self,
+        ],
+        groupedSubcommands: [
+            CommandGroup(
+                name: "Through the control plane's API",
+                subcommands: [
+                    LoginCommand.self, LogoutCommand.self, WhoamiCommand.self, ZoneCommand.self, DNSCommand.self,
+                    CertificateCommand.self, TokenCommand.self,
+                ])
         ]
     )
 }
@@ -130,6 +138,12 @@ struct ConfigurationFile: ParsableArguments {
 /// Exit codes (sysexits.h where it has one).
 enum ExitStatus {
     static let failure: Int32 = 1
+    /// EX_UNAVAILABLE: the control plane cannot be reached, or cannot do it now.
+    static let unavailable: Int32 = 69
+    /// EX_NOPERM: the token is missing, void, or not allowed to do this.
+    static let noPermission: Int32 = 77
+    /// What shells say of a process that SIGINT ended.
+    static let interrupted: Int32 = 130
     /// EX_CONFIG
     static let configuration: Int32 = 78
 }

@@ -1,20 +1,24 @@
 import Admin
 import ArgumentParser
 import Glibc
+import JSON
+import Operator
 
 /// `martlet purge`
 struct PurgeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "purge",
-        abstract: "Remove responses from the cache of the running process.",
+        abstract: "Remove responses from the cache: of the running process, or everywhere.",
         discussion: """
             In force, for fills under way as well, when the command ends. --url, --host, --prefix and --tag may be given \
-            many times and together.
+            many times and together. With --everywhere (or --api, --token-file, --data) the control plane is asked, whose \
+            edges all purge; it is in force there as soon as the change has reached them.
 
               martlet purge --url https://www.example.test/logo.png
               martlet purge --prefix www.example.test/blog/ --soft
               martlet purge --tag news --tag front-page --zone example.test
               martlet purge --everything --zone example.test --dry-run
+              martlet purge --everywhere --tag news --zone example.test
             """
     )
 
@@ -29,7 +33,12 @@ struct PurgeCommand: AsyncParsableCommand {
     @Flag(help: "Count what would be purged, and purge nothing.") var dryRun = false
     @Flag(name: .shortAndLong, help: "Purge everything without asking.") var yes = false
     @Flag(help: "Print the result as JSON.") var json = false
+    @Flag(help: "At all edges, through the control plane that login kept.") var everywhere = false
     @OptionGroup var address: AdminAddress
+    @OptionGroup(title: "Control plane") var api: APIOptions
+
+    /// Whether the control plane is asked instead of one process.
+    private var isForAll: Bool { everywhere || api.isGiven }
 
     private var purge: CachePurge {
         var purge = CachePurge()
@@ -48,6 +57,9 @@ struct PurgeCommand: AsyncParsableCommand {
         guard everything || !(url + host + prefix + tag).isEmpty else {
             throw ValidationError("Say what: --url, --host, --prefix, --tag or --everything.")
         }
+        guard !isForAll || address.admin == nil else {
+            throw ValidationError("--admin names one process, --everywhere and --api all edges: give one of them.")
+        }
         do {
             _ = try purge.checked()
         } catch {
@@ -56,6 +68,7 @@ struct PurgeCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        guard !isForAll else { return try await runEverywhere() }
         do {
             let client = try address.client()
             try confirm(client)
@@ -65,6 +78,32 @@ struct PurgeCommand: AsyncParsableCommand {
         } catch let failure as StartFailure {
             StandardError.write("martlet: \(failure)\n")
             throw ExitCode(ExitStatus.failure)
+        }
+    }
+
+    /// Through the API: one request for each zone that something lies in.
+    private func runEverywhere() async throws {
+        try await api.run { client in
+            var plan = PurgePlan()
+            (plan.files, plan.hosts, plan.prefixes, plan.tags) = (url, host, prefix, tag)
+            (plan.isEverything, plan.isSoft, plan.zone) = (everything, soft, zone)
+            let steps = try await plan.steps(client)
+            var results: [JSONValue] = []
+            for step in steps {
+                if dryRun {
+                    print("would purge \(step.words) of \(step.zone.name)")
+                    continue
+                }
+                if everything {
+                    try Terminal.confirm("purge everything of \(step.zone.name) at all edges", isAgreed: yes)
+                }
+                let path = step.zone.path("/purge_cache")
+                results.append(try await client.result("POST", path, body: .json(.object(step.body))))
+                if !json { print("purged \(step.words) of \(step.zone.name)\(soft ? ", softly" : "") at all edges") }
+            }
+            guard json, !dryRun else { return }
+            // One zone is the usual case, and its result is the API's.
+            print((results.count == 1 ? results[0] : .array(results)).text)
         }
     }
 
