@@ -1,4 +1,5 @@
-// The API's socket: Hummingbird reads requests and writes answers, `APIService` does the rest.
+// The API's socket: Hummingbird reads requests and writes answers, `APIService` does the rest below `/client/v4`, and
+// `Dashboard` everywhere else.
 
 import HTTPTypes
 import Hummingbird
@@ -32,7 +33,7 @@ package struct APIServer: Sendable {
     package func run() async throws {
         let onStart = self.onStart
         let application = Application(
-            responder: Responder(service: service),
+            responder: Responder(service: service, dashboard: Dashboard(service)),
             server: .http1(
                 configuration: .init(idleTimeout: .seconds(Limits.apiIdleSeconds))),
             configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: nil),
@@ -63,22 +64,29 @@ private struct Context: RequestContext {
 
 private struct Responder: HTTPResponder {
     let service: APIService
+    let dashboard: Dashboard
 
     func respond(to request: Request, context: Context) async throws -> Response {
         var fields = APIFields()
-        for name in ["authorization", "x-auth-key", "x-auth-email", "content-type"] {
+        for name in ["authorization", "x-auth-key", "x-auth-email", "content-type"] + Dashboard.fields {
             if let field = HTTPField.Name(name) { fields[name] = request.headers[field] }
         }
+        // `:authority` is what a Host field becomes.
+        fields["host"] = request.head.authority
         let target = request.head.path ?? ""
         var asked = APIRequest(
             method: request.method.rawValue, target: target, fields: fields, address: context.address)
         // HEAD is GET whose body is kept to oneself.
         if request.method == .head { asked.method = "GET" }
-        guard let body = await body(of: request, service.bodyBytesMax(method: asked.method, target: target)) else {
-            return Self.response(service.tooLarge())
+        let isForAPI = target.hasPrefix(APIService.root)
+        let bytesMax =
+            isForAPI
+            ? service.bodyBytesMax(method: asked.method, target: target) : dashboard.bodyBytesMax(asked)
+        guard let body = await body(of: request, bytesMax) else {
+            return Self.response(isForAPI ? service.tooLarge() : dashboard.tooLarge(asked))
         }
         asked.body = body
-        var response = Self.response(await service.answer(asked))
+        var response = Self.response(isForAPI ? await service.answer(asked) : await dashboard.answer(asked))
         if request.method == .head { response = response.createHeadResponse() }
         return response
     }

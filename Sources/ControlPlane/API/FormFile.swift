@@ -32,7 +32,7 @@ struct FormFile: Sendable {
         guard hasFile else { throw .invalid("file", "a form with a part of this name", found: "none") }
     }
 
-    private static func boundary(_ type: String) -> [UInt8]? {
+    static func boundary(_ type: String) -> [UInt8]? {
         for parameter in type.split(separator: ";").dropFirst() {
             let sides = parameter.split(separator: "=", maxSplits: 1)
             guard sides.count == 2, sides[0].drop(while: { $0 == " " }).lowercased() == "boundary" else { continue }
@@ -42,7 +42,7 @@ struct FormFile: Sendable {
         return nil
     }
 
-    private static func parts(_ body: ArraySlice<UInt8>, _ boundary: [UInt8]) -> [(
+    static func parts(_ body: ArraySlice<UInt8>, _ boundary: [UInt8]) -> [(
         name: String, body: ArraySlice<UInt8>
     )] {
         var parts: [(name: String, body: ArraySlice<UInt8>)] = []
