@@ -12,6 +12,9 @@ extension Limits {
     /// executed once more.
     package static let followedPurgeMarkMilliseconds = 1000
 
+    /// Zones of a replica looked at in one read, when all of them are.
+    package static let cacheZonesPerLook = 1000
+
     // MARK: A control process
 
     /// Groups of the log, the newest ones, that a control process offers to children that come back.

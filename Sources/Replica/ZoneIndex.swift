@@ -171,6 +171,12 @@ final class ZoneIndex: Sendable {
             &+ strangers.reduce(0) { sum, shard in sum &+ shard.content.withLock { content in content.hits } }
     }
 
+    var decodedCells: [ZoneCell] {
+        var cells: [ZoneCell] = []
+        for shard in zones { shard.content.withLock { content in content.sets.forEach { cell in cells.append(cell) } } }
+        return cells
+    }
+
     var decodedCount: Int {
         zones.reduce(0) { sum, shard in sum &+ shard.content.withLock { content in content.sets.used } }
     }

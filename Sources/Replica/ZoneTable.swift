@@ -68,6 +68,14 @@ package final class ZoneTable<Z: Sendable>: Sendable {
     /// begins finds what was applied. Zones that are decoded are decoded again here; nobody waits for that.
     package func publish(_ touched: Touched) { index.publish(touched) }
 
+    /// The zones that are decoded now, in no order, those among them whose last good version answers. For an operator's
+    /// look: it visits every place of the table.
+    package var decoded: [Z] {
+        index.decodedCells.compactMap { cell in
+            if case .zone(let zone) = ZoneTable.result(cell) { zone.value } else { nil }
+        }
+    }
+
     /// Zones that do not load, up to a bound.
     package var faults: [ZoneFault] { index.faults.withLock { faults in Array(faults.known.values) } }
 

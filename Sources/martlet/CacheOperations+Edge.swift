@@ -4,18 +4,21 @@ import ConfigModel
 import Limits
 import NIOCore
 import Pipeline
+import Replica
 import Telemetry
 
 /// What the operator may ask of the cache, answered by the edge that has it.
 extension CacheOperations {
     /// - Parameters:
     ///   - serving: the configuration in force.
+    ///   - replica: that of an edge that follows one: it knows the zones that nobody has asked for.
     ///   - loop: where what the disk has is handed over.
     init(
-        _ cache: EdgeCache, serving: @escaping @Sendable () -> Serving, metrics: SharedMetrics, loop: any EventLoop,
-        counts: @escaping @Sendable () async -> MetricsSnapshot
+        _ cache: EdgeCache, serving: @escaping @Sendable () -> Serving, replica: Replica?, metrics: SharedMetrics,
+        loop: any EventLoop, counts: @escaping @Sendable () async -> MetricsSnapshot
     ) {
-        let desk = CacheOffice(cache: cache, serving: serving, metrics: metrics, loop: loop, counts: counts)
+        let desk = CacheOffice(
+            cache: cache, serving: serving, replica: replica, metrics: metrics, loop: loop, counts: counts)
         self.init(
             purge: { purge throws(CacheProblem) in try await desk.purge(purge) },
             inspect: { url, zone throws(CacheProblem) in try await desk.inspect(url, zone: zone) },
@@ -27,21 +30,64 @@ extension CacheOperations {
 private struct CacheOffice: Sendable {
     let cache: EdgeCache
     let serving: @Sendable () -> Serving
+    let replica: Replica?
     let metrics: SharedMetrics
     let loop: any EventLoop
     let counts: @Sendable () async -> MetricsSnapshot
 
     // MARK: Zones
 
+    /// Those that requests are served by now: of zones that are followed, one site of each that was asked for lately.
+    private var served: [ServedZone] {
+        guard let followed = serving().followed else { return serving().zones }
+        return followed.table.decoded.compactMap { zone in
+            zone.sites.first { $0.clear.cache != nil }?.clear ?? zone.sites.first?.clear
+        }
+    }
+
     private func zone(named name: String) throws(CacheProblem) -> CacheZone {
-        guard let zone = serving().zones.first(where: { $0.name == name }) else { throw .unknownZone(name) }
+        let zone: ServedZone?
+        if let followed = serving().followed {
+            let found = followed.zone(forHost: name).flatMap { $0.name == name ? $0 : nil }
+            zone = found?.sites.first { $0.clear.cache != nil }?.clear ?? found?.sites.first?.clear
+        } else {
+            zone = serving().zones.first { $0.name == name }
+        }
+        guard let zone else { throw .unknownZone(name) }
         guard let cached = zone.cache else { throw .cacheOff(zone: name) }
         return cached
     }
 
+    /// Every zone that may have something stored.
+    private var cachedZones: [CacheZone] {
+        guard serving().followed != nil, let replica else { return served.compactMap(\.cache) }
+        var zones = served.compactMap(\.cache)
+        var known = Set(zones.map(\.tag))
+        var last: String?
+        while let page = try? replica.zones(after: last, limit: Limits.cacheZonesPerLook), !page.isEmpty {
+            for (name, _) in page {
+                let tag = KeyRecipe(zoneName: name, settings: CacheKeySettings(), secret: cache.secret).zone
+                // Nobody has asked for it lately, but a former process may have left something on the disk.
+                guard !known.contains(tag), cache.memory.statistics(of: tag) != nil || cache.disk?.zoneBytes(tag) ?? 0 > 0,
+                    let zone = cache.zone(Zone(name: name, hostnames: [], origins: []))
+                else { continue }
+                known.insert(tag)
+                zones.append(zone)
+            }
+            last = page.last?.name
+        }
+        return zones
+    }
+
     private func zone(forHost host: String) throws(CacheProblem) -> CacheZone {
         let bytes = Array(host.utf8)
-        guard let zone = serving().zone(forHost: bytes.span) else { throw .noZone(host: host) }
+        let found =
+            if let followed = serving().followed {
+                followed.zone(forHost: host)?.served(forHost: bytes.span, isSecure: false)
+            } else {
+                serving().zone(forHost: bytes.span)
+            }
+        guard let zone = found else { throw .noZone(host: host) }
         guard let cached = zone.cache else { throw .cacheOff(zone: zone.name) }
         return cached
     }
@@ -91,7 +137,7 @@ private struct CacheOffice: Sendable {
         }
         let everywhere = purge.tags.map { PurgeScope.tag(CacheTag.hash($0)) } + (purge.everything ? [.everything] : [])
         if !everywhere.isEmpty {
-            for zone in named.map({ [$0] }) ?? serving().zones.compactMap(\.cache) {
+            for zone in named.map({ [$0] }) ?? cachedZones {
                 for scope in everywhere { add(scope, zone) }
             }
         }
@@ -169,7 +215,7 @@ private struct CacheOffice: Sendable {
     func statistics() async -> CacheStatistics {
         let memory = cache.memory.statistics()
         let disk = cache.disk
-        let zones = serving().zones.filter { $0.cache != nil }
+        let zones = served.filter { $0.cache != nil }
         let snapshot = await counts()
         let shown = zones.map { zone -> CacheStatistics.Zone in
             var row = CacheStatistics.Zone(name: zone.name)

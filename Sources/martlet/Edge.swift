@@ -310,7 +310,8 @@ final class Edge: @unchecked Sendable {
         guard let cache, let loop = edgeLoops.first?.eventLoop else { return nil }
         let (loops, shared) = (edgeLoops, sharedMetrics)
         return CacheOperations(
-            cache, serving: { self.serving.withLock { $0 } }, metrics: sharedMetrics, loop: loop,
+            cache, serving: { self.serving.withLock { $0 } }, replica: follower?.following.replica,
+            metrics: sharedMetrics, loop: loop,
             counts: { await Self.counts(loops, shared) })
     }
 
