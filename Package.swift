@@ -97,6 +97,15 @@ let package = Package(
                 "JSON", "Limits", logging,
             ]
         ),
+        .target(
+            name: "Distribution",
+            dependencies: [
+                "ConfigLog", "Replica", "JSON", "Limits", nioCore, nioPosix, nioSSL, crypto, logging,
+                .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+            ]
+        ),
         .target(name: "Admin", dependencies: ["HTTPWire", "Limits", nioCore, nioPosix, logging]),
         .target(
             name: "ControlPlane",
@@ -158,6 +167,13 @@ let package = Package(
         .testTarget(name: "SimulationTests", dependencies: ["Simulation", "ConfigLog", "Limits"]),
         .testTarget(name: "ReplicaTests", dependencies: ["Replica", "ConfigLog", "Limits", "CLMDB", logging]),
         .testTarget(name: "OperatorTests", dependencies: ["Operator", "ConfigModel", "JSON", "Limits"]),
+        .testTarget(
+            name: "DistributionTests",
+            dependencies: [
+                "Distribution", "ConfigLog", "Replica", "JSON", "Limits", nioCore, nioPosix, nioSSL, crypto, logging,
+                .product(name: "X509", package: "swift-certificates"),
+            ]
+        ),
         .testTarget(name: "ControlPlaneTests", dependencies: ["ControlPlane", "ConfigLog", "JSON", "Limits", logging]),
         .testTarget(
             name: "ExchangeTests",

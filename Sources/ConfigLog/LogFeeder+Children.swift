@@ -9,6 +9,7 @@ extension LogFeeder {
         /// Empty before its hello.
         var name = ""
         var role = NodeRole.leaf
+        var software = ""
         var stage = Stage.idle
         var stream: UInt32 = 0
         let since: UInt64
@@ -147,6 +148,7 @@ extension LogFeeder {
         }
         children[id]?.name = hello.name
         children[id]?.role = hello.role
+        children[id]?.software = hello.software
         children[id]?.reader.accepted = [.follow, .acknowledgement, .reports, .chunkRequest, .goodbye]
         send(.hello(PeerMessage.Hello(role: role, name: name, position: window.head)), to: id, &actions)
         actions.append(.report(.childJoined(name: hello.name, role: hello.role, position: hello.position)))
@@ -191,7 +193,8 @@ extension LogFeeder {
             NodeReport(
                 name: child.name, role: child.role, parent: name, position: acknowledgement.position,
                 appliedAtMilliseconds: acknowledgement.appliedAtMilliseconds,
-                lagMilliseconds: acknowledgement.lagMilliseconds, health: acknowledgement.health, isConnected: true),
+                lagMilliseconds: acknowledgement.lagMilliseconds, health: acknowledgement.health, isConnected: true,
+                software: child.software),
             through: id)
         guard acknowledgement.stream == child.stream, case .following(var cursor) = child.stage,
             let index = window.index(endingWith: acknowledgement.position.sequence), index < cursor.next,

@@ -20,7 +20,8 @@ extension LogFollower {
         guard peer == attempt, case .connecting = state else { return }
         state = .connected(
             Connection(since: now.monotonic, heardAt: now.monotonic, stage: .asking(since: now.monotonic)))
-        send(.hello(PeerMessage.Hello(role: role, name: name, position: position)), &actions)
+        send(
+            .hello(PeerMessage.Hello(role: role, name: name, position: position, software: software)), &actions)
         // While another state is being put in place it is not known what to ask for.
         if let importing, case .finishing = importing.stage { return enter(.importing) }
         send(.follow(PeerMessage.Follow(stream: 1, position: position, wantsSnapshot: wantsSnapshot)), &actions)

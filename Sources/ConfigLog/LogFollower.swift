@@ -27,6 +27,8 @@ struct LogFollower: Sendable {
     var appliedAt: UInt64 = 0
     var lagMilliseconds: UInt32 = 0
     var health = HealthSummary()
+    /// The version of the program, which goes out with each greeting.
+    var software = ""
 
     var state = State.stopped
     var attempt: UInt32 = 0

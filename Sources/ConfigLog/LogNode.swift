@@ -63,6 +63,14 @@ package struct LogNode: Sendable {
         get { follower?.health ?? HealthSummary() }
         set { follower?.health = newValue }
     }
+    /// The version of this program, for those above: at most `Limits.configSoftwareBytesMax` bytes of printable ASCII. To
+    /// be set before `start`.
+    package var software: String {
+        get { follower?.software ?? "" }
+        set { follower?.software = newValue }
+    }
+    /// Whether a parent answered and is followed; a root has none and needs none.
+    package var isFollowing: Bool { follower?.isFollowing ?? true }
     /// From the commit of the newest group to its being applied here.
     package var lagMilliseconds: UInt32 { follower?.lagMilliseconds ?? 0 }
     /// The name of the parent that is followed or tried; empty at the root.

@@ -28,6 +28,10 @@ package struct HealthSummary: Sendable, Equatable {
     package var crashes: UInt32 = 0
     /// Objects of the configuration that could not be put in force.
     package var refusedObjects: UInt32 = 0
+    /// Requests that were answered from the cache.
+    package var cacheHits: UInt64 = 0
+    /// Bytes sent to clients.
+    package var bytesSent: UInt64 = 0
 
     package init() {}
 }
@@ -47,10 +51,12 @@ package struct NodeReport: Sendable, Equatable {
     package var health: HealthSummary
     /// False once its parent has lost it.
     package var isConnected: Bool
+    /// The version of its program; empty: it did not say.
+    package var software: String
 
     package init(
         name: String, role: NodeRole, parent: String, position: LogPosition, appliedAtMilliseconds: UInt64,
-        lagMilliseconds: UInt32, health: HealthSummary, isConnected: Bool
+        lagMilliseconds: UInt32, health: HealthSummary, isConnected: Bool, software: String = ""
     ) {
         self.name = name
         self.role = role
@@ -60,6 +66,7 @@ package struct NodeReport: Sendable, Equatable {
         self.lagMilliseconds = lagMilliseconds
         self.health = health
         self.isConnected = isConnected
+        self.software = software
     }
 }
 
@@ -70,6 +77,8 @@ extension [UInt8] {
         write(health.latencyP99Microseconds)
         write(health.crashes)
         write(health.refusedObjects)
+        write(health.cacheHits)
+        write(health.bytesSent)
     }
 
     mutating func write(_ report: NodeReport) {
@@ -81,6 +90,7 @@ extension [UInt8] {
         write(report.lagMilliseconds)
         write(report.health)
         append(report.isConnected ? 1 : 0)
+        write(name: report.software, bytesMax: Limits.configSoftwareBytesMax)
     }
 }
 
@@ -102,6 +112,15 @@ extension WireReader {
         return name
     }
 
+    /// A program's version: shown to people as it is.
+    mutating func software() throws(ConfigLogError) -> String {
+        let text = try name("a program's version", bytesMax: Limits.configSoftwareBytesMax)
+        guard text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) else {
+            throw fail(.malformed, expected: "a version of printable ASCII", found: "other characters")
+        }
+        return text
+    }
+
     mutating func health() throws(ConfigLogError) -> HealthSummary {
         var health = HealthSummary()
         health.requests = try integer(UInt64.self, "a count of requests")
@@ -109,6 +128,8 @@ extension WireReader {
         health.latencyP99Microseconds = try integer(UInt32.self, "a latency")
         health.crashes = try integer(UInt32.self, "a count of crashes")
         health.refusedObjects = try integer(UInt32.self, "a count of objects")
+        health.cacheHits = try integer(UInt64.self, "a count of hits")
+        health.bytesSent = try integer(UInt64.self, "a count of bytes")
         return health
     }
 
@@ -117,6 +138,6 @@ extension WireReader {
             name: try nodeName(), role: try role(), parent: try nodeName(), position: try position(),
             appliedAtMilliseconds: try integer(UInt64.self, "a time"),
             lagMilliseconds: try integer(UInt32.self, "a lag"), health: try health(),
-            isConnected: try integer(UInt8.self, "a flag") & 1 == 1)
+            isConnected: try integer(UInt8.self, "a flag") & 1 == 1, software: try software())
     }
 }

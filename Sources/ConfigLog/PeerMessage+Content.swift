@@ -10,6 +10,7 @@ extension [UInt8] {
             append(hello.role.rawValue)
             write(name: hello.name, bytesMax: Limits.configNameBytesMax)
             write(hello.position)
+            write(name: hello.software, bytesMax: Limits.configSoftwareBytesMax)
         case .follow(let follow):
             write(follow.stream)
             write(follow.position)
@@ -82,7 +83,8 @@ extension WireReader {
         let role = try role()
         let name = try nodeName()
         guard !name.isEmpty else { throw fail(.malformed, expected: "a node's name", found: "none") }
-        var hello = PeerMessage.Hello(role: role, name: name, position: try position())
+        var hello = PeerMessage.Hello(
+            role: role, name: name, position: try position(), software: try software())
         hello.version = version
         return hello
     }

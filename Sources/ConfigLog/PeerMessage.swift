@@ -73,11 +73,14 @@ package enum PeerMessage: Sendable, Equatable {
         package var name: String
         /// What the sender holds.
         package var position: LogPosition
+        /// The version of its program; for people.
+        package var software: String
 
-        package init(role: NodeRole, name: String, position: LogPosition) {
+        package init(role: NodeRole, name: String, position: LogPosition, software: String = "") {
             self.role = role
             self.name = name
             self.position = position
+            self.software = software
         }
     }
 

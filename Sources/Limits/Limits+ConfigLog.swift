@@ -21,6 +21,8 @@ extension Limits {
     /// Bytes of a node's name, and of the text of a goodbye.
     package static let configNameBytesMax = 128
     package static let configGoodbyeBytesMax = 255
+    /// Bytes of the version of a node's program.
+    package static let configSoftwareBytesMax = 32
     /// Reports of nodes in one message, and nodes that a root or a relay knows of below itself.
     package static let configReportsPerMessageMax = 512
     package static let configNodesMax = 8192

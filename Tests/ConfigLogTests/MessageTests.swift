@@ -8,16 +8,18 @@ struct MessageTests {
 
     static let all: [PeerMessage] = {
         var health = HealthSummary()
+        health.cacheHits = 1 << 40
+        health.bytesSent = .max
         (health.requests, health.serverErrors) = (1 << 40, 3)
         (health.latencyP99Microseconds, health.crashes, health.refusedObjects) = (1200, 1, 2)
         let report = NodeReport(
             name: "edge-1", role: .leaf, parent: "relay-1", position: position, appliedAtMilliseconds: 5,
-            lagMilliseconds: 6, health: health, isConnected: true)
+            lagMilliseconds: 6, health: health, isConnected: true, software: "1.2")
         var gone = report
         gone.isConnected = false
         let chunk = SnapshotManifest.Chunk(hash: ChainHash.of([1]), byteCount: 3)
         return [
-            .hello(PeerMessage.Hello(role: .relay, name: "relay-ü", position: position)),
+            .hello(PeerMessage.Hello(role: .relay, name: "relay-ü", position: position, software: "1.2")),
             .follow(PeerMessage.Follow(stream: 3, position: position, wantsSnapshot: true)),
             .follow(PeerMessage.Follow(stream: 3, position: .none, wantsSnapshot: false)),
             .answer(PeerMessage.Answer(stream: 4, kind: .behind, head: position)),
