@@ -56,7 +56,8 @@ struct PermissionGroup: Sendable, Hashable {
         ("Workers Routes", .zone), ("Account Settings", .account), ("Account API Tokens", .account),
         ("Account Rulesets", .account), ("Account Filter Lists", .account),
         ("Load Balancing: Monitors and Pools", .account),
-        ("Account Audit Logs", .account), ("API Tokens", .user), ("User Details", .user), ("Memberships", .user),
+        ("Account Audit Logs", .account), ("Edges", .account), ("API Tokens", .user), ("User Details", .user),
+        ("Memberships", .user),
     ]
 
     /// In the order they are listed in. Identifiers that clients are known to write out are Cloudflare's own; the others

@@ -19,6 +19,7 @@ enum Schema {
     static let migrations: [Migration] = [
         Migration(number: 1, name: "the first tables", statements: accounts + zones + objects + log + audit),
         Migration(number: 2, name: "the state of the log", statements: logState),
+        Migration(number: 3, name: "the fleet", statements: fleet),
     ]
 
     /// What this program knows. A database beyond it belongs to a newer one.
