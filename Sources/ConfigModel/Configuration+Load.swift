@@ -28,6 +28,13 @@ extension Configuration {
     package static func load(
         path: String, checking files: FileCheck = .onDisk, needsZones: Bool = true
     ) throws(ConfigurationError) -> Loaded {
+        try parse(
+            text: text(ofFile: path), path: path, directory: directory(of: path), checking: files,
+            needsZones: needsZones)
+    }
+
+    /// What a file says, as long as it is text of a bearable size.
+    static func text(ofFile path: String) throws(ConfigurationError) -> String {
         let bytes: [UInt8]
         let empty = SourceText(file: path, text: "")
         do {
@@ -51,8 +58,7 @@ extension Configuration {
             )
             throw ConfigurationError(problems: [problem])
         }
-        return try parse(
-            text: text, path: path, directory: directory(of: path), checking: files, needsZones: needsZones)
+        return text
     }
 
     /// Reads, checks and completes the text of a configuration file.
@@ -64,9 +70,7 @@ extension Configuration {
     package static func parse(
         text: String, path: String, directory: String, checking files: FileCheck = .onDisk, needsZones: Bool = true
     ) throws(ConfigurationError) -> Loaded {
-        // A byte order mark is no text, but YAML would count it as a column.
-        let body = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
-        let source = SourceText(file: path, text: body)
+        let source = SourceText(file: path, text: withoutMark(text))
         var reader = ConfigurationReader(source: source, directory: directory, files: files)
         reader.needsZones = needsZones
         var configuration = Configuration()
@@ -84,9 +88,14 @@ extension Configuration {
         return Loaded(configuration: configuration, warnings: problems)
     }
 
+    /// A byte order mark is no text, but YAML would count it as a column.
+    static func withoutMark(_ text: String) -> String {
+        text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
+    }
+
     /// The absolute directory that holds a file. Links are not followed: a file that is a link into a versioned
     /// directory, as container platforms mount them, belongs where it is seen.
-    private static func directory(of path: String) -> String {
+    static func directory(of path: String) -> String {
         let parent = path.lastIndex(of: "/").map { String(path[..<$0]) }
         if path.hasPrefix("/") { return parent.flatMap { $0.isEmpty ? nil : $0 } ?? "/" }
         var here = "/"

@@ -27,10 +27,13 @@ struct APIOptions: ParsableArguments {
     }
 
     /// Runs a command against the API and says in words what kept it from its end.
-    func run(_ body: @escaping (APIClient) async throws -> Void) async throws {
+    ///
+    /// - Parameter stop: Takes the signals, if any does: else they end the process.
+    func run(stop: StopRequest? = nil, _ body: @escaping (APIClient) async throws -> Void) async throws {
+        if stop == nil { OperatorRun.endBySignals() }
         try await OperatorRun.reported {
             let found = try search.find()
-            try await OperatorRun.with(found.credentials, source: found.tokenSource, body)
+            try await OperatorRun.with(found.credentials, source: found.tokenSource, stop: stop, body)
         }
     }
 
@@ -42,8 +45,6 @@ struct APIOptions: ParsableArguments {
 enum OperatorRun {
     /// Says on standard error what failed, and ends with the exit status for it.
     static func reported(_ body: () async throws -> Void) async throws {
-        // The program blocks the signals that `up` waits for; a command ends by them as any other program does.
-        AdminClient.allowInterrupts()
         do {
             try await body()
         } catch let problem as OperatorProblem {
@@ -53,16 +54,28 @@ enum OperatorRun {
         }
     }
 
+    /// The program blocks the signals that `up` waits for; a command ends by them as any other program does.
+    static func endBySignals() { AdminClient.allowInterrupts() }
+
     static func with(
-        _ credentials: Credentials, source: String, _ body: @escaping (APIClient) async throws -> Void
+        _ credentials: Credentials, source: String, stop: StopRequest? = nil,
+        _ body: @escaping (APIClient) async throws -> Void
     ) async throws {
         try await HTTPTransport.with(
             credentials.address, token: credentials.token, authorities: credentials.authorities
         ) { transport in
             try await body(
-                APIClient(name: "\(credentials.address)", tokenSource: source, transport: transport) {
-                    StandardError.write("martlet: \($0)\n")
-                })
+                APIClient(
+                    name: "\(credentials.address)", tokenSource: source, transport: transport,
+                    pause: { try await pause($0, stop) }, notice: { StandardError.write("martlet: \($0)\n") }))
+        }
+    }
+
+    /// Waits, and looks every second whether somebody wants to stop: nothing is under way meanwhile.
+    private static func pause(_ seconds: Int, _ stop: StopRequest?) async throws {
+        for _ in 0..<seconds {
+            if stop?.isAsked == true { throw OperatorProblem(.stopped, "stopped while the API asked for patience") }
+            try await Task.sleep(for: .seconds(1))
         }
     }
 

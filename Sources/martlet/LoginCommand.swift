@@ -34,6 +34,8 @@ struct LoginCommand: AsyncParsableCommand {
                 StandardError.write(
                     "martlet: what is sent to \(address), the token too, can be read on the way; use https\n")
             }
+            // Not before: somebody may have broken off while a terminal did not show what they type.
+            OperatorRun.endBySignals()
             try await OperatorRun.with(credentials, source: tokenFile ?? "what was typed") { client in
                 let verified = try await client.result("GET", "/user/tokens/verify")
                 try file.save(credentials)

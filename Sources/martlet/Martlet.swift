@@ -50,8 +50,9 @@ struct Martlet: AsyncParsableCommand {
             CommandGroup(
                 name: "Through the control plane's API",
                 subcommands: [
-                    LoginCommand.self, LogoutCommand.self, WhoamiCommand.self, ZoneCommand.self, DNSCommand.self,
-                    CertificateCommand.self, TokenCommand.self,
+                    LoginCommand.self, LogoutCommand.self, WhoamiCommand.self, ApplyCommand.self, ZoneCommand.self,
+                    DNSCommand.self,
+                    CertificateCommand.self, TokenCommand.self, EdgeNodesCommand.self, ConfigCommand.self,
                 ])
         ]
     )
