@@ -36,7 +36,7 @@ let package = Package(
             name: "martlet",
             dependencies: [
                 "Admin", "ControlPlane", "Operator", "Simulation", "Following", "Cache", "Certificates", "Listener",
-                "Pipeline", "Origin", "Replica", "Telemetry", "Exchange", "ConfigLog", "ConfigModel", "JSON",
+                "Pipeline", "Origin", "Distribution", "Replica", "Telemetry", "Exchange", "ConfigLog", "ConfigModel", "JSON",
                 "Limits", nioCore, nioPosix, nioSSL, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -110,7 +110,8 @@ let package = Package(
         .target(
             name: "ControlPlane",
             dependencies: [
-                "Replica", "ConfigModel", "ConfigLog", "JSON", "Limits", "CPostgres", nioCore, crypto, logging,
+                "Distribution", "Replica", "ConfigModel", "ConfigLog", "JSON", "Limits", "CPostgres", nioCore, crypto,
+                logging,
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),

@@ -1,6 +1,7 @@
-// The control plane put together: the store, the log of changes, the replica, the API.
+// The control plane put together: the store, the log of changes, the replica, the root of the distribution, the API.
 
-import ConfigLog
+package import ConfigLog
+package import Distribution
 import Glibc
 import Limits
 package import Logging
@@ -17,11 +18,16 @@ package struct ControlProcess: Sendable {
         package var data: String
         /// A path, or the URL of a PostgreSQL.
         package var store: String
+        /// Where relays and edges join; nil: nobody can.
+        package var distribution: PeerAddress?
         /// Requests of one caller in `Limits.apiRateWindowSeconds`; 0: as many as come.
         package var rate: Int
 
         /// - Parameter rate: nil: the standard.
-        package init(host: String, port: Int, data: String, store: String, rate: Int? = nil) {
+        package init(
+            host: String, port: Int, data: String, store: String, distribution: PeerAddress? = nil, rate: Int? = nil
+        ) {
+            self.distribution = distribution
             self.host = host
             self.port = port
             self.data = data
@@ -36,6 +42,8 @@ package struct ControlProcess: Sendable {
         package var say: @Sendable (String) -> Void
         /// Something was applied to the replica. On the thread that applied it.
         package var onTouched: @Sendable (Touched) -> Void = { _ in }
+        /// How the edge within this process does; nil: there is none.
+        package var localHealth: (@Sendable () -> HealthSummary)?
         /// The API answers, and the replica is where the store is.
         package var onReady: @Sendable (APIService) async -> Void = { _ in }
 
@@ -69,10 +77,10 @@ package struct ControlProcess: Sendable {
                 "cannot create the data directory \(options.data): \(String(cString: strerror(errno)))")
         }
         let location = try StoreLocation(parsing: options.store)
-        let store = try await Store.open(
-            location, key: SecretKey.load(path: options.data + "/store-key"), log: log)
+        let key = try SecretKey.load(path: options.data + "/store-key")
+        let store = try await Store.open(location, key: key, log: log)
         do {
-            try await serve(store)
+            try await serve(store, key.edgeKey)
         } catch {
             await store.close()
             throw error
@@ -80,18 +88,39 @@ package struct ControlProcess: Sendable {
         await store.close()
     }
 
-    private func serve(_ store: Store) async throws {
+    private func serve(_ store: Store, _ edgeKey: SecretKey) async throws {
         let tokenPath = options.data + "/admin-token"
         if let secret = try await Bootstrap.run(store, tokenPath: tokenPath) {
             // Shown this once, to whoever starts it; the log never sees it.
             hooks.say(
                 "The first token may do everything, and is shown this once; it is kept in \(tokenPath):\n\(secret)")
         }
+        let fleet = try await FleetDoor.open(
+            store, edgeKey: edgeKey, hasLocalEdge: hooks.localHealth != nil, log: log)
         let keeper = ReplicaKeeper(store: store, replica: replica, log: log, onTouched: hooks.onTouched)
         let (position, recent) = try await keeper.catchUp()
-        for frame in recent where frame.first > replica.position.sequence {
-            hooks.onTouched(try replica.apply(frame))
+        let (failures, failed) = AsyncStream.makeStream(of: ReplicaError.self)
+        let node = try await ConfigNode.root(
+            identity: fleet.identity, replica: replica, at: position, recent: recent,
+            door: options.distribution.map { fleet.door(at: $0) },
+            hooks: .init(onTouched: hooks.onTouched, onReplicaFailed: { failed.yield($0) }), log: log)
+        if let address = options.distribution {
+            hooks.say("distribution: \(PeerAddress(host: address.host, port: node.status.port ?? address.port))")
         }
+        log.notice("control plane starts", metadata: ["store": "\(store.location)", "at": "\(position)"])
+        do {
+            try await work(store, node, fleet, after: position, failures)
+        } catch {
+            await node.stop()
+            throw error
+        }
+        await node.stop()
+    }
+
+    private func work(
+        _ store: Store, _ node: ConfigNode, _ fleet: FleetDoor, after position: LogPosition,
+        _ failures: AsyncStream<ReplicaError>
+    ) async throws {
         let sequencer = Sequencer(store: store, log: log)
         let service = APIService(store: store, rateRequests: options.rate, log: log)
         let server = APIServer(service, host: options.host, port: options.port, log: log) { [options, hooks] port in
@@ -99,15 +128,20 @@ package struct ControlProcess: Sendable {
             hooks.say("API: http://\(host):\(port)\(APIService.root)")
             await hooks.onReady(service)
         }
-        log.notice("control plane starts", metadata: ["store": "\(store.location)", "at": "\(position)"])
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { [replica, hooks] in
+            group.addTask {
                 try await sequencer.run(after: position.sequence) { frame in
-                    hooks.onTouched(try replica.apply(frame))
+                    fleet.desk.observe(frame)
+                    try await node.publish(frame)
                 }
             }
             group.addTask { try await server.run() }
-            // Whichever ends first takes the other with it.
+            group.addTask { [replica, hooks] in
+                try await fleet.noteReports(of: node, replica: replica, localHealth: hooks.localHealth)
+            }
+            // Brought up again by whoever runs this process: the replica is filled anew then.
+            group.addTask { for await failure in failures { throw failure } }
+            // Whichever ends first takes the others with it.
             defer { group.cancelAll() }
             try await group.next()
         }

@@ -25,8 +25,6 @@ extension Limits {
     /// Join tokens that are kept, and how long they are shown after their end.
     package static let joinTokensMax = 10_000
     package static let joinTokenKeptSeconds: Int64 = 2_592_000
-    /// Characters of a node's name: one DNS label.
-    package static let nodeNameBytesMax = 63
 
     // MARK: Global objects
 

@@ -68,7 +68,8 @@ private struct CacheOffice: Sendable {
             for (name, _) in page {
                 let tag = KeyRecipe(zoneName: name, settings: CacheKeySettings(), secret: cache.secret).zone
                 // Nobody has asked for it lately, but a former process may have left something on the disk.
-                guard !known.contains(tag), cache.memory.statistics(of: tag) != nil || cache.disk?.zoneBytes(tag) ?? 0 > 0,
+                guard !known.contains(tag),
+                    cache.memory.statistics(of: tag) != nil || cache.disk?.zoneBytes(tag) ?? 0 > 0,
                     let zone = cache.zone(Zone(name: name, hostnames: [], origins: []))
                 else { continue }
                 known.insert(tag)

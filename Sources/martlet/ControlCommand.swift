@@ -1,5 +1,6 @@
 import ArgumentParser
 import ControlPlane
+import Distribution
 import Glibc
 import Limits
 import Logging
@@ -29,6 +30,10 @@ struct ControlCommand: AsyncParsableCommand {
             "Where it keeps what it is told: a file of SQLite (DATA/control.db unless given), or postgres://…",
             valueName: "place"))
     var store: String?
+    @Option(
+        help: ArgumentHelp(
+            "Where relays and edges join, such as 0.0.0.0:7071; without it nobody can.", valueName: "address"))
+    var distribution: String?
     @Option(help: "Requests of one caller in five minutes; 0: as many as come.") var rate: Int?
     @Option(help: "The least of what is logged: trace, debug, info, notice, warning or error.") var logLevel = "info"
 
@@ -81,7 +86,8 @@ struct ControlCommand: AsyncParsableCommand {
             let replica = try Replica.open(path: data + "/replica", bytesMax: Limits.replicaBytesDefault, log: log)
             defer { replica.close() }
             let options = ControlProcess.Options(
-                host: address.host, port: address.port, data: data, store: store ?? "\(data)/control.db", rate: rate)
+                host: address.host, port: address.port, data: data, store: store ?? "\(data)/control.db",
+                distribution: try distribution.map { try PeerAddress(parsing: $0) }, rate: rate)
             let process = ControlProcess(
                 options, replica: replica, hooks: .init(say: { StandardOutput.write($0 + "\n") }), log: log)
             try await Self.run(process, log)

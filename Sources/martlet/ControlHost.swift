@@ -1,5 +1,7 @@
+import ConfigLog
 import ConfigModel
 import ControlPlane
+import Distribution
 import JSON
 import Limits
 import Logging
@@ -15,6 +17,7 @@ final class ControlHost: Sendable {
         var waiting: [CheckedContinuation<Void, Never>] = []
         /// Answers while the API does.
         var service: APIService?
+        var health: HealthMeter?
     }
 
     private let control: Configuration.Control
@@ -68,11 +71,16 @@ final class ControlHost: Sendable {
             }
             for one in waiting { one.resume() }
         }
+        hooks.localHealth = { [self] in state.withLock { $0.health }?.summary ?? HealthSummary() }
         defer { state.withLock { $0.service = nil } }
         let options = ControlProcess.Options(
-            host: control.api.host, port: control.api.port, data: data, store: control.store)
+            host: control.api.host, port: control.api.port, data: data, store: control.store,
+            distribution: control.distribution.map { PeerAddress(host: $0.host, port: $0.port) })
         try await ControlProcess(options, replica: replica, hooks: hooks, log: log).run()
     }
+
+    /// From now on it is told how the edge does.
+    func watch(_ health: HealthMeter) { state.withLock { $0.health = health } }
 
     /// Applies the zones of martlet.yaml as it is now; nothing while the API does not answer: they are applied when it does.
     func applyZones() async {

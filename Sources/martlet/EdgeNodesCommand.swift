@@ -197,10 +197,3 @@ extension EdgeNodes {
         }
     }
 }
-
-/// `martlet edge`
-struct EdgeNodesCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "edge", abstract: "Edges and relays that follow the control plane.",
-        subcommands: EdgeNodes.subcommands)
-}

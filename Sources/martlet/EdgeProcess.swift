@@ -2,6 +2,7 @@ import Certificates
 import ConfigLog
 import ConfigModel
 import ControlPlane
+import Distribution
 import Exchange
 import Glibc
 import Limits
@@ -22,30 +23,37 @@ final class EdgeProcess {
     private let configurationPath: String
     private var log = Logger(label: "martlet")
     private var upstream = Upstream.file
+    private let join: EdgeJoin?
 
     /// Where the zones come from.
     private enum Upstream {
         case file
         /// The control plane of this very process.
         case control(ControlHost, EdgeFollowing)
+        /// A control plane elsewhere.
+        case node(JoinedNode, EdgeFollowing)
 
         var following: EdgeFollowing? {
             switch self {
             case .file: nil
-            case .control(_, let following): following
+            case .control(_, let following), .node(_, let following): following
             }
         }
     }
 
-    init(configurationPath: String) {
+    /// - Parameter join: how the edge comes to follow a control plane elsewhere; nil: the file has its zones, or its own
+    ///   control plane.
+    init(configurationPath: String, join: EdgeJoin? = nil) {
         self.configurationPath = configurationPath
+        self.join = join
     }
 
     func run() async throws {
         let predecessor = Predecessor.adopt()
         let signals = SignalWatch()
-        let loaded = try Configuration.load(path: configurationPath)
-        let configuration = loaded.configuration
+        let loaded = try Configuration.load(path: configurationPath, needsZones: join == nil)
+        var configuration = loaded.configuration
+        if let join { configuration = try join.checked(configuration) }
         ProcessLog.bootstrap(
             level: Logger.Level(configuration.log.level), format: configuration.log.format == .json ? .json : .text)
         log = Logger(label: "martlet")
@@ -53,7 +61,9 @@ final class EdgeProcess {
         let files = raiseFileLimit(configuration)
         try Edge.makeDataDirectory(configuration.data)
         try DataLock.take(configuration.data, isSuccessor: predecessor.exists)
-        if let control = configuration.control {
+        if let join {
+            upstream = try await beginNode(join, configuration)
+        } else if let control = configuration.control {
             try await beginControl(control, configuration, isSuccessor: predecessor.exists)
         }
         let edge = try await Edge.start(configuration, following: upstream.following, log: log)
@@ -74,6 +84,11 @@ final class EdgeProcess {
         predecessor.tellServing()
         SystemdNotifier.notify("MAINPID=\(getpid())\nREADY=1\nSTATUS=serving")
 
+        switch upstream {
+        case .file: break
+        case .control(let host, _): host.watch(edge.health)
+        case .node(let node, _): node.watch(edge.health)
+        }
         let health = Task.detached {
             while !Task.isCancelled {
                 await edge.measureHealth()
@@ -112,6 +127,16 @@ final class EdgeProcess {
         }
     }
 
+    /// Joins the control plane elsewhere, if that has not happened yet, and follows it. An edge that has served before serves
+    /// on while nobody answers.
+    private func beginNode(_ join: EdgeJoin, _ configuration: Configuration) async throws -> Upstream {
+        let (node, following) = try await JoinedNode.start(join, data: configuration.data, log: log)
+        if await !node.awaitState(milliseconds: Limits.controlStartMilliseconds) {
+            log.warning("nothing came from the control plane yet: serving nothing until it does")
+        }
+        return .node(node, following)
+    }
+
     /// More connections need more descriptors than a shell allows: two for each request under way.
     private func raiseFileLimit(_ configuration: Configuration) -> UInt64 {
         let limit = FileDescriptorLimit.raise()
@@ -137,6 +162,7 @@ final class EdgeProcess {
     private func serve(_ edge: Edge, _ door: AdminDoor?, _ signals: SignalWatch) async throws -> Bool {
         var reload = Reload(path: configurationPath, edge: edge, log: log)
         if case .control(let host, _) = upstream { reload.control = host }
+        reload.join = join
         for await event in signals.events {
             switch event {
             case .signal(SIGHUP):
@@ -170,7 +196,11 @@ final class EdgeProcess {
         if !tellsSystemd { await door?.close() }
         edge.markReady(false)
         // Before the edge: a successor waits for its place, and what is left needs none of it.
-        if case .control(let host, _) = upstream { await host.stop() }
+        switch upstream {
+        case .file: break
+        case .control(let host, _): await host.stop()
+        case .node(let node, _): await node.stop()
+        }
         await edge.listeners.closeAll()
         await edge.drain()
         let timeout = edge.configuration.timeouts.drain

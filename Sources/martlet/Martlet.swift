@@ -52,7 +52,7 @@ struct Martlet: AsyncParsableCommand {
                 subcommands: [
                     LoginCommand.self, LogoutCommand.self, WhoamiCommand.self, ApplyCommand.self, ZoneCommand.self,
                     DNSCommand.self,
-                    CertificateCommand.self, TokenCommand.self, EdgeNodesCommand.self, ConfigCommand.self,
+                    CertificateCommand.self, TokenCommand.self, EdgeCommand.self, ConfigCommand.self,
                 ])
         ]
     )

@@ -19,6 +19,8 @@ struct Reload {
     private var ticks = 0
     /// Where the file's zones go, if not to the edge itself.
     var control: ControlHost?
+    /// How the edge follows a control plane elsewhere, which then has the zones.
+    var join: EdgeJoin?
 
     init(path: String, edge: Edge, log: Logger) {
         self.path = path
@@ -62,11 +64,14 @@ struct Reload {
         applied = FileStamp(path)
         seen = applied
         do {
-            let path = self.path
-            let loaded = try await NIOThreadPool.singleton.runIfActive { try Configuration.load(path: path) }
+            let (path, join) = (self.path, self.join)
+            let loaded = try await NIOThreadPool.singleton.runIfActive {
+                try Configuration.load(path: path, needsZones: join == nil)
+            }
             for warning in loaded.warnings { log.warning("\(warning.oneLine)") }
-            warnOfWhatNeedsRestart(loaded.configuration)
-            try await edge.serve(loaded.configuration)
+            let configuration = try join?.checked(loaded.configuration) ?? loaded.configuration
+            warnOfWhatNeedsRestart(configuration)
+            try await edge.serve(configuration)
             await control?.applyZones()
             edge.sharedMetrics.add(.configReloadsOK)
             log.notice(

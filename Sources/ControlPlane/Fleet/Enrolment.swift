@@ -6,6 +6,7 @@
 //     token, used / expired / for others ▶ refused
 //     certificate of before ───────────▶ a new one, unless the node was revoked or has joined anew since
 
+import ConfigLog
 import JSON
 import Limits
 
@@ -49,9 +50,18 @@ package struct IssuedNode: Sendable {
     /// Microseconds since 1970.
     package var notAfter: Int64
     package var certificate: [UInt8]
+    /// The key that opens customers' private keys, sealed for this certificate's key; empty: the node needs none.
+    package var sealedKey: [UInt8]
 
-    package init(serial: String, notAfter: Int64, certificate: [UInt8]) {
+    package init(serial: String, notAfter: Int64, certificate: [UInt8], sealedKey: [UInt8] = []) {
         (self.serial, self.notAfter, self.certificate) = (serial, notAfter, certificate)
+        self.sealedKey = sealedKey
+    }
+
+    /// Hands the key over by the log, where no other node can read it: `node-key/<name>`.
+    fileprivate func publishKey(of name: String, _ transaction: Transaction) {
+        guard !sealedKey.isEmpty else { return }
+        transaction.publish(Change(key: NodeRow.secretKey(name), value: sealedKey))
     }
 }
 
@@ -133,6 +143,7 @@ package struct Enrolment: Sendable {
         (row.certificateExpires, row.enrolledOn) = (APITime(microseconds: issued.notAfter), now)
         try row.store(transaction)
         row.publish(transaction)
+        issued.publishKey(of: name, transaction)
         try token.use(by: name, key: request.keyDigest, at: now, transaction)
         transaction.audit(
             AuditEntry(
@@ -175,6 +186,7 @@ package struct Enrolment: Sendable {
         (row.previousSerial, row.serial) = (serial, issued.serial)
         row.certificateExpires = APITime(microseconds: issued.notAfter)
         try row.store(transaction)
+        issued.publishKey(of: name, transaction)
         transaction.audit(
             AuditEntry(
                 actor: "node/\(name)", action: "renew", resource: "node/\(name)",

@@ -107,10 +107,12 @@ struct NodeRow: Sendable {
             "role": .string(role), "state": .string(state.rawValue), "canary": .boolean(isCanary),
         ]
         transaction.publish(Change(key: Self.key(name), value: value.bytes))
+        if state != .enrolled { transaction.publish(Change(key: Self.secretKey(name), value: nil)) }
     }
 
     static let keyPrefix = "node/"
     static func key(_ name: String) -> String { keyPrefix + name }
+    static func secretKey(_ name: String) -> String { "node-key/" + name }
 
     /// Whoever reported it may have ended since.
     func isConnected(at now: APITime) -> Bool {
