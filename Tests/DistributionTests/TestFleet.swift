@@ -178,7 +178,6 @@ final class TestNode: Sendable {
     let directory: String
     let replica: Replica
     let node: ConfigNode
-    let touched = Mutex<[Touched]>([])
 
     static func join(
         _ root: TestRoot, _ role: NodeRole, _ text: String, in scratch: Scratch, at parents: [PeerAddress]? = nil
@@ -190,12 +189,12 @@ final class TestNode: Sendable {
     }
 
     init(
-        _ identity: NodeIdentity, in scratch: Scratch, parents: [PeerAddress], listens: Bool = false,
+        _ identity: NodeIdentity, in scratch: Scratch, parents: [PeerAddress], role: NodeRole? = nil,
         bounds: LogBounds = LogBounds(), hooks: ConfigNode.Hooks = ConfigNode.Hooks()
     ) async throws {
         directory = "\(scratch.path)/\(identity.name)"
         replica = try DistributionTests.replica("\(directory)/replica")
-        if identity.role == .relay {
+        if (role ?? identity.role) == .relay {
             node = try await ConfigNode.relay(
                 identity: identity, directory: directory, parents: parents, replica: replica,
                 door: ConfigNode.Door(listen: PeerAddress(host: "127.0.0.1", port: 0)), hooks: hooks, bounds: bounds,

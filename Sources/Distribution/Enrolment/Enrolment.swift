@@ -11,14 +11,15 @@ import NIOPosix
 extension NodeIdentity {
     /// The identity in a directory; if there is none that is valid, one for which the token is good.
     ///
-    /// Asks the parents in turn, and again for `Limits.joinSecondsMax` while none of them answers. Whatever was kept
+    /// Asks the parents in turn, and again for `patience` seconds while none of them answers. Whatever was kept
     /// before is replaced only by what works.
     /// - Parameters:
     ///   - name: What it is to be called; nil: what the token says.
     ///   - token: Needed only if there is no valid identity.
     /// - Throws: `identity`, `enrolment` with why the control plane refused, `unreachable`.
     package static func loadOrEnrol(
-        directory: String, role: NodeRole, name: NodeName?, parents: [PeerAddress], token: JoinToken?, log: Logger
+        directory: String, role: NodeRole, name: NodeName?, parents: [PeerAddress], token: JoinToken?,
+        patience: Int = Limits.joinSecondsMax, log: Logger
     ) async throws(DistributionError) -> NodeIdentity {
         do throws(DistributionError) {
             if let kept = try load(directory: directory) {
@@ -39,7 +40,7 @@ extension NodeIdentity {
         let question = EnrolmentQuestion(
             role: role, name: name, csr: try SigningRequest.make(key), proof: .token(secret: token.secret))
         let (certificate, authority) = try await Enrolment.ask(
-            question, parents, trust: .digest(token.authorityDigest), patience: Limits.joinSecondsMax,
+            question, parents, trust: .digest(token.authorityDigest), patience: patience,
             group: MultiThreadedEventLoopGroup.singleton, log: log)
         let identity = try NodeIdentity(key: key, certificateDER: certificate, authorityDER: authority, now: Date())
         try identity.check(role: role, name: name, directory: directory)
@@ -87,21 +88,24 @@ enum Enrolment {
         let deadline = ContinuousClock.now + .seconds(patience)
         var wait = Limits.joinRetryMilliseconds.lowerBound
         while true {
-            var problems: [String] = []
+            var problems: [DistributionError] = []
             for parent in parents {
                 do throws(DistributionError) {
                     switch try await EnrolmentClient.ask(question, parent, trust: trust, group: group) {
                     case .issued(let certificate, let authority): return (certificate, authority)
                     case .refused(let refusal) where refusal.kind.isFinal:
                         throw DistributionError(.enrolment(refusal.kind), "\(parent) refuses: \(refusal.text)")
-                    case .refused(let refusal): problems.append("\(parent): \(refusal.text)")
+                    case .refused(let refusal):
+                        problems.append(DistributionError(.unreachable, "\(parent): \(refusal.text)"))
                     }
                 } catch {
                     if case .enrolment = error.kind { throw error }
-                    problems.append(error.description)
+                    problems.append(error)
                 }
             }
-            let problem = problems.joined(separator: "; ")
+            let problem = problems.map(\.description).joined(separator: "; ")
+            // Waiting makes nobody trustworthy.
+            if problems.allSatisfy({ $0.kind == .identity }) { throw DistributionError(.identity, problem) }
             guard ContinuousClock.now < deadline, !Task.isCancelled else {
                 throw DistributionError(.unreachable, "no control plane answers: \(problem)")
             }

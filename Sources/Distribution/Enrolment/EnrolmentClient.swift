@@ -19,7 +19,8 @@ enum EnrolmentClient {
         case identity(NodeIdentity)
     }
 
-    /// - Throws: `unreachable` with the reason, also for an answer that cannot be read.
+    /// - Throws: `identity` if it is not of this installation; `unreachable` for all else, also for an answer that cannot
+    ///   be read.
     static func ask(
         _ question: EnrolmentQuestion, _ address: PeerAddress, trust: Trust, group: any EventLoopGroup
     ) async throws(DistributionError) -> EnrolmentReply {
@@ -32,8 +33,15 @@ enum EnrolmentClient {
             }
             return reply
         } catch {
-            throw DistributionError(.unreachable, "\(address): \(reason(error))")
+            let isStranger = (error as? DistributionError)?.kind == .identity || isDistrust(error)
+            throw DistributionError(isStranger ? .identity : .unreachable, "\(address): \(reason(error))")
         }
+    }
+
+    /// Whether the engine did not believe the other's certificate.
+    private static func isDistrust(_ error: any Error) -> Bool {
+        guard case .handshakeFailed(let cause)? = error as? NIOSSLError else { return false }
+        return "\(cause)".contains("CERTIFICATE_VERIFY_FAILED")
     }
 
     private static func exchange(
@@ -98,7 +106,7 @@ enum EnrolmentClient {
         case let error as DistributionError: return error.description
         case let error as NIOSSLError:
             if case .handshakeFailed(let cause) = error {
-                return "\(cause)".contains("CERTIFICATE_VERIFY_FAILED")
+                return isDistrust(error)
                     ? "it is not of this installation: its certificate was not issued by the authority that is trusted here"
                     : "the TLS handshake failed: \(cause)"
             }
@@ -158,7 +166,7 @@ private final class QuestionHandler: ChannelInboundHandler {
                 try check(context)
                 context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: question)), promise: nil)
             } catch {
-                fail("\(error)", context)
+                fail(error, context)
             }
         }
         context.fireUserInboundEventTriggered(event)
@@ -188,12 +196,14 @@ private final class QuestionHandler: ChannelInboundHandler {
         }
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(EnrolmentClient.reason(error), context)
-    }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { fail(error, context) }
 
     private func fail(_ text: String, _ context: ChannelHandlerContext) {
-        promise?.fail(DistributionError(.unreachable, text))
+        fail(DistributionError(.unreachable, text), context)
+    }
+
+    private func fail(_ error: any Error, _ context: ChannelHandlerContext) {
+        promise?.fail(error)
         promise = nil
         context.close(promise: nil)
     }

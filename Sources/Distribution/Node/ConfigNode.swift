@@ -76,6 +76,14 @@ package final class ConfigNode: Sendable {
 
     private var loop: any EventLoop { group.any() }
 
+    /// Does something on the node's loop. Nil: the node was stopped, and the loop may be gone.
+    private func onLoop<T: Sendable>(
+        _ body: @escaping @Sendable (NodeCore) throws -> T
+    ) -> EventLoopFuture<T>? {
+        // Within the lock: `stop` queues its own step behind everything that was let through.
+        hasStopped.withLock { [loop, core] stopped in stopped ? nil : loop.submit { try body(core.value) } }
+    }
+
     // MARK: Looking at it
 
     /// How it does. Cheap; any thread.
@@ -83,7 +91,7 @@ package final class ConfigNode: Sendable {
 
     /// Everybody below, by name, as last reported. Empty at an edge.
     package func nodes() async -> [NodeReport] {
-        (try? await loop.submit { [core] in core.value.nodes }.get()) ?? []
+        (try? await onLoop { $0.nodes }?.get()) ?? []
     }
 
     // MARK: Telling it
@@ -93,8 +101,7 @@ package final class ConfigNode: Sendable {
     /// Returns once it is on its way to the children and waits for the own replica; while too much waits there, later.
     /// - Throws: `stopped`.
     package func publish(_ frame: Frame) async throws(DistributionError) {
-        let room: EventLoopFuture<Void>? = try? await loop.submit { [core, worker, loop] in
-            let core = core.value
+        let room = try? await onLoop { [worker, loop] core -> EventLoopFuture<Void> in
             guard !core.isStopped else { throw DistributionError(.stopped, "") }
             core.tell { machine, now in machine.publish(frame, now) }
             worker.add(.apply(frame))
@@ -102,25 +109,24 @@ package final class ConfigNode: Sendable {
             let promise = loop.makePromise(of: Void.self)
             core.roomWaiters.append(promise)
             return promise.futureResult
-        }.get()
+        }?.get()
         guard let room else { throw DistributionError(.stopped, "the node was stopped") }
         try? await room.get()
     }
 
     /// Ends the connections of a child now. It is let in again unless `isAdmitted` says otherwise.
     package func disconnect(_ name: NodeName) async {
-        try? await loop.submit { [core] in core.value.disconnect(name) }.get()
+        try? await onLoop { $0.disconnect(name) }?.get()
     }
 
     /// Says goodbye, closes all sockets, and ends the threads. The replica stays open: it is the caller's.
     package func stop() async {
-        let isFirst = hasStopped.withLock { stopped in
+        let closing = hasStopped.withLock { [loop, core] stopped in
             defer { stopped = true }
-            return !stopped
+            return stopped ? nil : loop.submit { core.value.stopAndClose() }
         }
-        guard isFirst else { return }
-        let closings = (try? await loop.submit { [core] in core.value.stopAndClose() }.get()) ?? []
-        for closing in closings { try? await closing.get() }
+        guard let closing else { return }
+        for closing in (try? await closing.get()) ?? [] { try? await closing.get() }
         await tasks.close()
         await worker.stop()
         try? await group.shutdownGracefully()
