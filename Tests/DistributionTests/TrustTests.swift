@@ -85,8 +85,8 @@ struct TrustTests {
     @Test("a server with an edge's certificate is nobody's parent")
     func edgeAsParent() async throws {
         let (root, scratch) = (try await TestRoot(), try Scratch())
-        let false_ = try Self.identity(root.desk.authority, .leaf, "edge-9")
-        let context = try false_.serverContext()
+        let edge9 = try Self.identity(root.desk.authority, .leaf, "edge-9")
+        let context = try edge9.serverContext()
         let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
