@@ -36,7 +36,8 @@ let package = Package(
             name: "martlet",
             dependencies: [
                 "Admin", "ControlPlane", "Operator", "Simulation", "Following", "Cache", "Certificates", "Listener",
-                "Pipeline", "Origin", "Distribution", "Replica", "Telemetry", "Exchange", "ConfigLog", "ConfigModel", "JSON",
+                "Pipeline", "Origin", "Distribution", "Replica", "Telemetry", "Exchange", "ConfigLog", "ConfigModel",
+                "JSON",
                 "Limits", nioCore, nioPosix, nioSSL, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

@@ -43,7 +43,8 @@ struct Martlet: AsyncParsableCommand {
             requests under way, USR2 hands everything over to a new binary without refusing a connection.
             """,
         subcommands: [
-            Up.self, Check.self, PurgeCommand.self, CacheCommand.self, ControlCommand.self, SimulateCommand.self,
+            Up.self, Check.self, PurgeCommand.self, CacheCommand.self, ControlCommand.self, RelayCommand.self,
+            SimulateCommand.self,
             Version.self,
         ],
         groupedSubcommands: [
