@@ -176,7 +176,9 @@ let package = Package(
                 .product(name: "X509", package: "swift-certificates"),
             ]
         ),
-        .testTarget(name: "ControlPlaneTests", dependencies: ["ControlPlane", "ConfigLog", "JSON", "Limits", logging]),
+        .testTarget(
+            name: "ControlPlaneTests",
+            dependencies: ["ControlPlane", "Distribution", "ConfigModel", "ConfigLog", "JSON", "Limits", logging]),
         .testTarget(
             name: "ExchangeTests",
             dependencies: ["Exchange", "HTTPWire", "Telemetry", "Limits", nioCore, nioEmbedded]

@@ -139,6 +139,9 @@ package struct ControlProcess: Sendable {
             group.addTask { [replica, hooks] in
                 try await fleet.noteReports(of: node, replica: replica, localHealth: hooks.localHealth)
             }
+            group.addTask { [log] in
+                await RolloutDriver(store: store, log: log, isLeading: { sequencer.isLeader }).run()
+            }
             // Brought up again by whoever runs this process: the replica is filled anew then.
             group.addTask { for await failure in failures { throw failure } }
             // Whichever ends first takes the others with it.

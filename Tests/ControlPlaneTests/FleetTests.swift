@@ -31,7 +31,7 @@ extension StoreStage {
 /// Numbers certificates as they are issued.
 private final class Issuing: Sendable {
     private let count = Mutex(0)
-    @Sendable func issue(_ name: String) -> IssuedNode {
+    @Sendable func issue(_ name: String) -> IssuedNode<[UInt8]> {
         let number = count.withLock { count in
             count += 1
             return count

@@ -7,6 +7,7 @@
 //     certificate of before ───────────▶ a new one, unless the node was revoked or has joined anew since
 
 import ConfigLog
+import Distribution
 import JSON
 import Limits
 
@@ -44,16 +45,16 @@ package struct JoinRefusal: Error, Sendable, Equatable {
     package var text: String
 }
 
-/// What was issued, as far as the store keeps it.
-package struct IssuedNode: Sendable {
+/// What was issued, and what of it the store keeps.
+package struct IssuedNode<Certificate: Sendable>: Sendable {
     package var serial: String
     /// Microseconds since 1970.
     package var notAfter: Int64
-    package var certificate: [UInt8]
+    package var certificate: Certificate
     /// The key that opens customers' private keys, sealed for this certificate's key; empty: the node needs none.
     package var sealedKey: [UInt8]
 
-    package init(serial: String, notAfter: Int64, certificate: [UInt8], sealedKey: [UInt8] = []) {
+    package init(serial: String, notAfter: Int64, certificate: Certificate, sealedKey: [UInt8] = []) {
         (self.serial, self.notAfter, self.certificate) = (serial, notAfter, certificate)
         self.sealedKey = sealedKey
     }
@@ -81,10 +82,10 @@ package struct Enrolment: Sendable {
     /// - Parameter issue: Makes the certificate for a name. It may be called again if the transaction has to be.
     /// - Returns: The name and what was issued.
     /// - Throws: `JoinRefusal`, also for outages of the store.
-    package func admit(
-        _ request: JoinRequest, issue: @escaping @Sendable (_ name: String) throws -> IssuedNode
-    ) async throws(JoinRefusal) -> (name: String, issued: IssuedNode) {
-        let (name, issued, isCanary): (String, IssuedNode, Bool)
+    package func admit<Certificate>(
+        _ request: JoinRequest, issue: @escaping @Sendable (_ name: String) throws -> IssuedNode<Certificate>
+    ) async throws(JoinRefusal) -> (name: String, issued: IssuedNode<Certificate>) {
+        let (name, issued, isCanary): (String, IssuedNode<Certificate>, Bool)
         do {
             (name, issued, isCanary) = try await store.write { transaction in
                 let now = APITime(microseconds: transaction.now)
@@ -104,10 +105,10 @@ package struct Enrolment: Sendable {
         return (name, issued)
     }
 
-    private func join(
-        _ request: JoinRequest, _ digest: [UInt8], at now: APITime, _ issue: (String) throws -> IssuedNode,
+    private func join<Certificate>(
+        _ request: JoinRequest, _ digest: [UInt8], at now: APITime, _ issue: (String) throws -> IssuedNode<Certificate>,
         _ transaction: Transaction
-    ) throws -> (String, IssuedNode, Bool) {
+    ) throws -> (String, IssuedNode<Certificate>, Bool) {
         guard let token = try JoinTokenRow.find(digest: digest, transaction) else {
             throw JoinRefusal(
                 kind: .unknownToken, text: "this token is not known here; make one with martlet edge token")
@@ -166,15 +167,15 @@ package struct Enrolment: Sendable {
         }
         guard NodeRow.isName(name), !NodeRow.reservedNames.contains(name) else {
             throw JoinRefusal(
-                kind: .wrongName, text: "expected a name of 1 to \(Limits.nodeNameBytesMax) of a-z, 0-9 and -")
+                kind: .wrongName, text: "expected \(NodeName.rule), and neither local nor root")
         }
         return name
     }
 
-    private func renew(
-        _ request: JoinRequest, _ serial: String, at now: APITime, _ issue: (String) throws -> IssuedNode,
+    private func renew<Certificate>(
+        _ request: JoinRequest, _ serial: String, at now: APITime, _ issue: (String) throws -> IssuedNode<Certificate>,
         _ transaction: Transaction
-    ) throws -> (String, IssuedNode, Bool) {
+    ) throws -> (String, IssuedNode<Certificate>, Bool) {
         guard let name = request.name, var row = try NodeRow.find(name, transaction), row.state == .enrolled,
             row.role == request.role, !serial.isEmpty, serial == row.serial || serial == row.previousSerial
         else {

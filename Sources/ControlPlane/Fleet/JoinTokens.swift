@@ -2,6 +2,7 @@
 // kept as its hash; beside it stands the hash of the authority's certificate, so that who joins knows whom to trust.
 
 import Crypto
+import Distribution
 import JSON
 import Limits
 
@@ -160,30 +161,11 @@ enum JoinTokens {
         let row = JoinTokenRow(
             role: call.body["role"]?.string ?? "edge", name: name, createdOn: call.now,
             expiresOn: APITime(microseconds: call.now.microseconds + seconds * 1_000_000))
-        let secret = APIToken.make()
-        try row.insert(digest: APIToken.hash(secret), call.transaction)
+        let token = JoinToken.make(authority: Array(SHA256.hash(data: authority)))
+        try row.insert(digest: token.secretDigest, call.transaction)
         call.audit("create", "join_token", row.id, after: .object(row.json(at: call.now)))
         var shown = row.json(at: call.now)
-        shown["token"] = .string(text(secret: secret, authority: authority))
+        shown["token"] = .string(token.text)
         return .result(shown)
-    }
-
-    /// `mj1.<secret>.<SHA-256 of the authority's certificate, base64url without padding>`
-    private static func text(secret: String, authority: [UInt8]) -> String {
-        "mj1.\(secret).\(Base64URL.text(Array(SHA256.hash(data: authority))))"
-    }
-}
-
-/// RFC 4648, section 5, without padding.
-enum Base64URL {
-    static func text(_ bytes: [UInt8]) -> String {
-        let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
-        var text: [UInt8] = []
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let group = bytes[start..<min(start + 3, bytes.count)]
-            let bits = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
-            for place in 0...group.count { text.append(digits[bits >> (18 - 6 * place) & 63]) }
-        }
-        return String(decoding: text, as: UTF8.self)
     }
 }

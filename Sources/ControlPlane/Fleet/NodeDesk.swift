@@ -8,6 +8,7 @@
 // the process that had it last, or once nobody has spoken of it for a while.
 
 package import ConfigLog
+import Distribution
 import JSON
 import Limits
 package import Logging
@@ -199,17 +200,6 @@ extension NodeStanding {
         self.init(
             role: role, isEnrolled: json["state"]?.string == NodeRow.State.enrolled.rawValue,
             isCanary: json["canary"]?.boolean ?? false)
-    }
-}
-
-extension NodeRole {
-    /// What people call it.
-    var word: String {
-        switch self {
-        case .root: "root"
-        case .relay: "relay"
-        case .leaf: "edge"
-        }
     }
 }
 

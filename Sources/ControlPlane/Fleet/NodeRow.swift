@@ -1,6 +1,7 @@
 // A node of the fleet as it is stored: who it is, and what was last heard of it.
 
 import ConfigLog
+import Distribution
 import JSON
 import Limits
 
@@ -70,17 +71,7 @@ struct NodeRow: Sendable {
         Int(try transaction.first("SELECT count(*) FROM nodes")?.integer(0) ?? 0)
     }
 
-    /// A DNS label in lower case.
-    static func isName(_ name: String) -> Bool {
-        let bytes = Array(name.utf8)
-        let isHyphen = { (byte: UInt8?) in byte == UInt8(ascii: "-") }
-        return (1...Limits.nodeNameBytesMax).contains(bytes.count) && !isHyphen(bytes.first) && !isHyphen(bytes.last)
-            && bytes.allSatisfy {
-                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0)
-                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
-                    || isHyphen($0)
-            }
-    }
+    static func isName(_ name: String) -> Bool { NodeName(name) != nil }
 
     /// Names that no token gives away: the control plane's own node, and the edge in its process.
     static let reservedNames: Set<String> = ["local", "root"]
