@@ -25,6 +25,7 @@ extension Limits {
 
     package static let dashboardRowsPerPage = 50
     package static let dashboardZonesPerPage = 25
+    package static let dashboardNodesPerPage = 200
     /// Zones that a form offers to choose from.
     package static let dashboardZoneChoicesMax = 50
     package static let dashboardRecentChanges = 8

@@ -54,8 +54,12 @@ package struct APIService: Sendable {
     let log: Logger
 
     package init(store: Store, rateRequests: Int = Limits.apiRateRequestsDefault, log: Logger) {
+        self.init(store: store, rateRequests: rateRequests, routes: APIRoutes.all, log: log)
+    }
+
+    init(store: Store, rateRequests: Int, routes: [Route], log: Logger) {
         self.store = store
-        table = RouteTable(APIRoutes.all)
+        table = RouteTable(routes)
         rates = CallerRates(requestsMax: rateRequests)
         self.log = log
     }

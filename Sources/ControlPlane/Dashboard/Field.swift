@@ -143,6 +143,13 @@ struct FormProblem: Sendable {
         text = rest.prefix(1).uppercased() + rest.dropFirst()
     }
 
+    /// All that is wrong stands beside one field, which is the whole body.
+    init(_ problem: APIReply.Problem?, whole name: String) {
+        self.problem = problem
+        field = problem == nil ? nil : name
+        text = problem.map { $0.code == 1004 ? $0.details.first ?? $0.message : $0.message } ?? ""
+    }
+
     /// Of one field that was looked at here.
     init(field: String, _ text: String) {
         problem = APIReply.Problem(code: 0, message: text, details: [])

@@ -37,7 +37,9 @@ struct PageTable: Sendable {
 
     static let all = PageTable(
         [.post(SignInPage.outPath) { _ in .redirect(SignInPage.path) }] + OverviewPage.routes + ZonesPage.routes
-            + RecordsPage.routes + RecordFormPage.routes + RecordFilePage.routes)
+            + RecordsPage.routes + RecordFormPage.routes + RecordFilePage.routes + CertificatesPage.routes
+            + CachePage.routes + SettingsPage.routes + RulesPage.routes + ListsPage.routes + AuditPage.routes
+            + TokensPage.routes + TokenFormPage.routes + EdgesPage.routes)
 
     init(_ routes: [PageRoute]) {
         // Fixed parts before those that vary: `/zones/new` is no zone's identifier.

@@ -64,7 +64,8 @@ enum StyleParts {
         .tiles + *, .grid + * { margin-top: 1.25rem; }
         .card > .note { margin-top: -.7rem; }
         .card.danger { border-color: var(--bad); max-width: 640px; }
-        .card form.stack { max-width: 640px; }
+        .card:has(> form.stack) { max-width: 720px; }
+        .card.wide:has(> form.stack) { max-width: none; }
         .row { display: flex; flex-wrap: wrap; gap: .75rem 1.5rem; align-items: center; justify-content: space-between; }
         .row > p { flex: 1 1 260px; color: var(--soft); }
         .row + .row, form.row + .row { border-top: 1px solid var(--line); padding-top: 1rem; }
@@ -115,7 +116,7 @@ enum StyleParts {
         .action { display: inline-block; padding: .1rem .3rem; margin-left: .4rem; font-weight: 540; }
         .action.dangerous { color: var(--bad); }
         .badge { display: inline-block; padding: .08rem .55rem; border-radius: 99px; font-size: .82rem; font-weight: 580;
-          background: var(--raised); color: var(--soft); white-space: nowrap; }
+          background: var(--ground); color: var(--soft); white-space: nowrap; }
         .badge.good { background: var(--good-ground); color: var(--good); }
         .badge.warn { background: var(--warn-ground); color: var(--warn); }
         .badge.bad { background: var(--bad-ground); color: var(--bad); }
@@ -124,11 +125,13 @@ enum StyleParts {
           margin-top: 1rem; color: var(--faint); }
         pre { margin: 0; padding: .8rem 1rem; overflow: auto; max-height: 24rem; background: var(--raised);
           border: 1px solid var(--line); border-radius: 6px; font: .84rem/1.5 var(--mono); white-space: pre-wrap; }
-        .table details > summary { cursor: pointer; color: var(--accent); font-weight: 540; }
+        .table details > summary { white-space: nowrap; cursor: pointer; color: var(--accent); font-weight: 540; }
         .table details pre { margin-top: .5rem; }
 
         @media (min-width: 720px) {
           .table tbody th { min-width: 11rem; }
+          .records tbody th { min-width: 15rem; }
+          .audit tbody th { min-width: 0; }
           .records tbody td:not(:nth-child(3)) { white-space: nowrap; }
         }
         @media (max-width: 719px) {
@@ -144,16 +147,55 @@ enum StyleParts {
           .table th[scope=row] { padding-bottom: .35rem; font-size: 1.02rem; }
           .table td[data-label] { display: grid; grid-template-columns: 6.2rem minmax(0, 1fr); gap: .6rem; }
           .table td[data-label]::before { content: attr(data-label); color: var(--faint); font-size: .87rem; }
-          .table td[data-label] > * { justify-self: start; }
+          .table .tight, .records tbody td { white-space: normal; }
           .table td.actions { text-align: left; border-top: 1px solid var(--line); margin-top: .5rem; padding-top: .55rem; }
           .table td.actions .action { margin: 0 1rem 0 0; padding: .35rem 0; }
           .facts > div { grid-template-columns: minmax(0, 1fr); gap: 0; }
-          .heading .actions, .heading .actions .button { flex: 1 1 auto; }
+          main > .heading .actions, main > .heading .actions .button { flex: 1 1 auto; }
           .card { padding: 1.1rem 1rem; }
           .empty { padding: 2rem 1rem; }
         }
 
         """
 
-    static let graphs = ""
+    static let graphs = """
+        .lead { color: var(--soft); max-width: 65ch; margin-bottom: 1rem; }
+        .part + .part, .tiles + .part, .tiles + .empty, .empty + .part, .empty + .empty, .table + .part, .part + .card,
+        .pager + .part, div + .part, .part + .empty { margin-top: 2rem; }
+        .part > .heading { margin-bottom: .75rem; min-height: 38px; }
+        .part > .heading + * { margin-top: 0; }
+        .tiles { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 200px), 1fr)); }
+        .tiles a { display: grid; gap: .15rem; padding: 1rem 1.2rem; background: var(--surface); border: 1px solid var(--line);
+          border-radius: var(--radius); box-shadow: var(--shadow); text-decoration: none; color: inherit; height: 100%; }
+        .tiles a:hover { border-color: var(--edge); color: inherit; }
+        .tiles span { color: var(--faint); font-size: .88rem; }
+        .tiles strong { font-size: 1.5rem; line-height: 1.25; letter-spacing: -.015em; }
+        .grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); }
+        .graph { background: var(--surface); border: 1px solid var(--line); border-radius: var(--radius);
+          padding: 1rem 1.2rem .8rem; box-shadow: var(--shadow); --ink: var(--accent); min-width: 0; }
+        .graph.good { --ink: var(--good); } .graph.bad { --ink: var(--bad); } .graph.warn { --ink: var(--warn); }
+        .graph figcaption { color: var(--faint); font-size: .88rem; display: grid; gap: .05rem; }
+        .graph figcaption strong { color: var(--text); font-size: 1.4rem; line-height: 1.3; letter-spacing: -.015em; }
+        .plot { position: relative; margin-top: .5rem; border-bottom: 1px solid var(--line); }
+        .plot svg { display: block; width: 100%; height: 120px; overflow: visible; }
+        .plot .line { fill: none; stroke: var(--ink); stroke-width: 1.75; vector-effect: non-scaling-stroke;
+          stroke-linejoin: round; }
+        .plot .area { fill: var(--ink); opacity: .12; }
+        .plot .grid { fill: none; stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke; }
+        .plot .top { position: absolute; top: -.35rem; right: 0; font-size: .78rem; color: var(--faint);
+          background: var(--surface); padding-left: .35rem; }
+        .times { display: flex; justify-content: space-between; color: var(--faint); font-size: .78rem; padding-top: .25rem; }
+        .inline { display: inline; }
+        .link { border: 0; background: none; padding: .1rem .3rem; font: inherit; font-weight: 540; color: var(--accent);
+          text-decoration: underline; text-underline-offset: .18em; cursor: pointer; }
+        .link.dangerous { color: var(--bad); }
+        .tags { display: flex; flex-wrap: wrap; gap: .35rem; }
+        .policy { display: grid; gap: .5rem; }
+        .policy + .policy { border-top: 1px solid var(--line); padding-top: 1rem; }
+        .levels { gap: .5rem; }
+        .level { display: flex; flex-wrap: wrap; gap: .3rem 1rem; align-items: center; justify-content: space-between; }
+        .level label { flex: 1 1 180px; }
+        .level select { width: auto; flex: 0 1 190px; min-height: 36px; }
+
+        """
 }

@@ -26,7 +26,7 @@ struct Table: Sendable {
         let shown = zip(columns, cells).enumerated().map { index, pair -> HTML in
             if index == 0 { return "<th role=\"rowheader\" scope=\"row\">\(pair.1)</th>" }
             if pair.0.isEmpty { return "<td role=\"cell\" class=\"actions\">\(pair.1)</td>" }
-            return "<td role=\"cell\" data-label=\"\(pair.0)\">\(pair.1)</td>"
+            return "<td role=\"cell\" data-label=\"\(pair.0)\"><div>\(pair.1)</div></td>"
         }
         return "<tr role=\"row\">\(shown)</tr>\n"
     }
@@ -65,6 +65,21 @@ enum Parts {
     static func day(_ text: String?) -> HTML {
         guard let text, let time = APITime(parsing: text) else { return "<span class=\"faint\">never</span>" }
         return "<time datetime=\"\(time.text)\">\(String(time.text.prefix(10)))</time>"
+    }
+
+    /// How long it has been.
+    static func ago(_ text: String?, at now: APITime) -> HTML {
+        guard let text, let time = APITime(parsing: text) else { return "<span class=\"faint\">never</span>" }
+        let seconds = max((now.microseconds &- time.microseconds) / 1_000_000, 0)
+        let shown =
+            switch seconds {
+            case ..<15: "now"
+            case ..<120: "\(seconds) s ago"
+            case ..<7200: "\(seconds / 60) min ago"
+            case ..<172_800: "\(seconds / 3600) h ago"
+            default: "\(seconds / 86_400) days ago"
+            }
+        return "<time datetime=\"\(time.text)\">\(shown)</time>"
     }
 
     static func pager(page: Int, perPage: Int, total: Int, what: String, link: (Int) -> String) -> HTML {
