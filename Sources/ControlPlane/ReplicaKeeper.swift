@@ -20,7 +20,9 @@ struct ReplicaKeeper {
         for _ in 0..<Limits.controlCatchUpAttemptsMax {
             let position = try await store.logPosition()
             let recent = try await newestFrames(upTo: position)
-            if position.sequence == 0 || follows(recent, position) { return (position, recent) }
+            // Before the first frame there is nothing to stand at, whatever the epoch will be.
+            if position.sequence == 0, replica.position.sequence == 0 { return (.none, []) }
+            if follows(recent, position) { return (position, recent) }
             try await refill()
         }
         throw StoreError.unavailable("the log moves on faster than the replica can be filled")
@@ -71,7 +73,7 @@ struct ReplicaKeeper {
             if page.isFirst { refill.restart() }
             for entry in page.entries { try refill.add(key: entry.key, value: entry.value) }
         }
-        onTouched(try refill.finish(at: position))
+        onTouched(try refill.finish(at: position.sequence == 0 ? .none : position))
         log.notice("the replica is whole again", metadata: ["at": "\(position)"])
     }
 }

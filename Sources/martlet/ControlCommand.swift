@@ -5,6 +5,7 @@ import Glibc
 import Limits
 import Logging
 import Replica
+import Telemetry
 
 /// `martlet control`
 struct ControlCommand: AsyncParsableCommand {
@@ -36,6 +37,7 @@ struct ControlCommand: AsyncParsableCommand {
     var distribution: String?
     @Option(help: "Requests of one caller in five minutes; 0: as many as come.") var rate: Int?
     @Option(help: "The least of what is logged: trace, debug, info, notice, warning or error.") var logLevel = "info"
+    @Option(help: "The form of the log's lines: text or json.") var logFormat = "text"
 
     func validate() throws {
         guard address != nil else {
@@ -44,6 +46,9 @@ struct ControlCommand: AsyncParsableCommand {
         guard Logger.Level(rawValue: logLevel) != nil else {
             throw ValidationError(
                 "--log-level: expected trace, debug, info, notice, warning or error, found \(logLevel)")
+        }
+        guard ["text", "json"].contains(logFormat) else {
+            throw ValidationError("--log-format: expected text or json, found \(logFormat)")
         }
         if let rate, rate < 0 { throw ValidationError("--rate: expected 0 or more, found \(rate)") }
     }
@@ -79,8 +84,9 @@ struct ControlCommand: AsyncParsableCommand {
 
     func run() async throws {
         guard let address else { return }
-        var log = Logger(label: "control")
-        log.logLevel = Logger.Level(rawValue: logLevel) ?? .info
+        ProcessLog.bootstrap(
+            level: Logger.Level(rawValue: logLevel) ?? .info, format: logFormat == "json" ? .json : .text)
+        let log = Logger(label: "control")
         do {
             try Edge.makeDataDirectory(data)
             let replica = try Replica.open(path: data + "/replica", bytesMax: Limits.replicaBytesDefault, log: log)
