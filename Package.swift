@@ -213,6 +213,13 @@ let package = Package(
                 nioPosix, nioEmbedded, logging,
             ]
         ),
+        .testTarget(
+            name: "FollowingTests",
+            dependencies: [
+                "Following", "Pipeline", "Cache", "Origin", "Exchange", "Replica", "Telemetry", "ConfigLog", "ConfigModel",
+                "JSON", "Limits", nioCore, nioEmbedded, logging,
+            ]
+        ),
         .testTarget(name: "AdminTests", dependencies: ["Admin", "Limits", nioCore, nioPosix, nioEmbedded, logging]),
         // Python programs that stand for clients and origins.
         .testTarget(name: "Journeys", exclude: ["HTTP2/Peers", "ControlPlane/Peers", "Peers"]),
