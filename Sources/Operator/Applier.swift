@@ -116,7 +116,7 @@ package struct Applier: Sendable {
 
     private func create(_ step: ApplyStep) async throws {
         guard let site = step.site else { return }
-        var body: JSONObject = ["name": .string(step.name), "type": "full"]
+        var body: JSONObject = ["name": .string(step.name), "type": .string(ApplyPlanner.type(step.name))]
         if let account { body["account"] = ["id": .string(account)] }
         let zone = try await client.result("POST", "/zones", body: .json(.object(body)))
         guard let id = zone["id"]?.string else {

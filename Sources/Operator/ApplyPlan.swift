@@ -121,11 +121,13 @@ package enum ApplyPlanner {
 
     /// Why a control plane cannot keep a zone of that name; nil if it can.
     private static func refusal(_ name: String) -> String? {
-        if name == "*" { return "a zone for every host has no name" }
+        name.contains(":") ? "the control plane takes no IPv6 address as a name" : nil
+    }
+
+    /// The type of a zone that is made: what no name server can answer for is `internal`.
+    static func type(_ name: String) -> String {
         let labels = name.split(separator: ".", omittingEmptySubsequences: false)
-        if labels.count < 2 { return "a name of one label is no domain" }
         // The last label of a domain is never a number (RFC 3696, section 2): this is an address.
-        if name.contains(":") || labels.last?.allSatisfy(\.isNumber) == true { return "an address is no domain" }
-        return nil
+        return labels.count < 2 || labels.last?.allSatisfy(\.isNumber) == true ? "internal" : "full"
     }
 }

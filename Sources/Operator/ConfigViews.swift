@@ -31,7 +31,10 @@ package enum ConfigViews {
                 case "delete": "-"
                 default: "~"
                 }
-            func side(_ name: String) -> JSONValue? { change[name].flatMap { $0.isNull ? nil : $0 } }
+            func side(_ name: String) -> JSONValue? {
+                guard let value = change[name], !value.isNull else { return Optional.none }
+                return value
+            }
             let lines = sign == "~" ? JSONDifference.lines(from: side("before"), to: side("after")) : []
             let head = ScreenText.plain("\(sign) \(change.text("resource")) (\(change.text("scope")))")
             return ([head] + lines.map { "    \($0)" }).joined(separator: "\n")
@@ -125,8 +128,9 @@ package enum LimitsWish {
                     help: "names and values as in martlet.yaml: timeouts.idle=60s; nothing behind = removes it")
             }
             var members = body[section]?.object ?? [:]
-            members[name] = typed.isEmpty ? nil : value(typed)
-            body[section] = members.isEmpty ? nil : .object(members)
+            // Said in full: a bare nil would be JSON's null.
+            members[name] = typed.isEmpty ? Optional<JSONValue>.none : value(typed)
+            body[section] = members.isEmpty ? Optional<JSONValue>.none : .object(members)
         }
         return body
     }
