@@ -34,7 +34,9 @@ extension Configuration {
     }
 
     /// What a file says, as long as it is text of a bearable size.
-    static func text(ofFile path: String) throws(ConfigurationError) -> String {
+    ///
+    /// - Parameter option: what the command names it by.
+    static func text(ofFile path: String, option: String = "-c FILE") throws(ConfigurationError) -> String {
         let bytes: [UInt8]
         let empty = SourceText(file: path, text: "")
         do {
@@ -42,7 +44,7 @@ extension Configuration {
         } catch .tooLarge {
             throw ConfigurationError(problems: [ConfigurationDocument.tooLarge(empty)])
         } catch {
-            let help = "the file is named by -c FILE"
+            let help = "the file is named by \(option)"
             let problem = empty.problem(
                 .error, at: .wholeFile, "expected a readable file, found: \(error.text)", help: help
             )

@@ -29,7 +29,8 @@ package struct ZoneDocument: Sendable, Equatable {
     /// - Throws: every problem found.
     package static func load(path: String) throws(ConfigurationError) -> Loaded {
         try parse(
-            text: Configuration.text(ofFile: path), path: path, directory: Configuration.directory(of: path))
+            text: Configuration.text(ofFile: path, option: "-f FILE"), path: path,
+            directory: Configuration.directory(of: path))
     }
 
     /// The same of a file's text.

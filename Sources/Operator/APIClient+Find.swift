@@ -63,7 +63,8 @@ extension APIClient {
         OperatorProblem(
             .notFound, "there is no \(kind) \(text.prefix(253)) at \(name), or none that this token may see",
             help: kind == "zone"
-                ? "martlet zone list shows those there are; martlet zone create \(text.prefix(253)) makes it" : nil)
+                ? "martlet zone list shows those it may read, others go by their identifier; "
+                    + "martlet zone create \(text.prefix(253)) makes it" : nil)
     }
 
     /// An account by its name or its identifier; without either, the only one there is.

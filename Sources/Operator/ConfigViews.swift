@@ -83,7 +83,7 @@ package enum ConfigViews {
 
     package static func rollouts(_ rollouts: [JSONValue]) -> TextTable {
         var table = TextTable([
-            .left("object"), .right("version"), .left("state"), .left("stage"), .left("since"), .left("reason"),
+            .left("object"), .right("version"), .left("state"), .left("stage"), .left("since"), .optional("reason"),
             .whole("id"),
         ])
         for rollout in rollouts {

@@ -131,12 +131,23 @@ package struct HTTPTransport: Sendable {
             if let first = error.connectionErrors.first { return words(first.error) }
             return ("its name is not known", "is it spelt right? Does this machine resolve names?")
         case let error as IOError: return (String(cString: strerror(error.errnoCode)), nil)
-        case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:
-            return (
-                "TLS failed: \(ScreenText.plain("\(error)"))",
-                "is it http:// instead of https://? A certificate of an authority of your own is named by --ca FILE"
-            )
+        case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError: return trouble(ofTLS: "\(error)")
         default: return (ScreenText.plain(String("\(error)".prefix(300))), nil)
         }
     }
+
+    /// The library names its own sources, which help nobody here: what it means is told in words.
+    private static func trouble(ofTLS text: String) -> (reason: String, help: String?) {
+        let meanings = [
+            ("WRONG_VERSION_NUMBER", "what answers there does not speak TLS", "is it http:// instead of https://?"),
+            ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted", trustHelp),
+            ("unableToValidateCertificate", "its certificate is not trusted", trustHelp),
+            ("failedToValidateHostname", "its certificate is for another name", trustHelp),
+            ("CERTIFICATE_REQUIRED", "it wants a certificate of its client", nil as String?),
+        ]
+        if let known = meanings.first(where: { text.contains($0.0) }) { return (known.1, known.2) }
+        return ("the handshake of TLS failed", "is it http:// instead of https://? \(trustHelp)")
+    }
+
+    private static let trustHelp = "certificates of an authority of your own are named by --ca FILE"
 }

@@ -5,7 +5,7 @@ package import JSON
 package enum NodeViews {
     package static func table(_ nodes: [JSONValue]) -> TextTable {
         var table = TextTable([
-            .whole("name"), .left("role"), .left("parent"), .left("state"), .left("canary"), .right("sequence"),
+            .whole("name"), .left("role"), .optional("parent"), .left("state"), .left("canary"), .right("sequence"),
             .right("behind"), .right("lag ms"), .right("req/s"), .right("5xx"), .right("p99 ms"), .left("version"),
             .left("seen"),
         ])
@@ -44,7 +44,7 @@ package enum NodeViews {
 
     package static func joinTokens(_ tokens: [JSONValue]) -> TextTable {
         var table = TextTable([
-            .left("role"), .left("name"), .left("state"), .left("expires"), .left("used by"), .whole("id"),
+            .left("role"), .left("name"), .left("state"), .left("expires"), .optional("used by"), .whole("id"),
         ])
         for token in tokens {
             table.add([

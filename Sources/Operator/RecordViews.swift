@@ -5,7 +5,7 @@ package import JSON
 package enum RecordViews {
     package static func table(_ records: [JSONValue]) -> TextTable {
         var table = TextTable([
-            .left("name"), .left("type"), .left("content"), .right("ttl"), .left("proxied"), .left("comment"),
+            .left("name"), .left("type"), .left("content"), .right("ttl"), .left("proxied"), .optional("comment"),
             .whole("id"),
         ])
         for record in records {

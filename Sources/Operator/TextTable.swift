@@ -9,9 +9,14 @@ package struct TextTable: Sendable {
         var isRight: Bool
         /// Whether its cells may be cut; identifiers may not: somebody will want to copy them.
         var isCuttable: Bool
+        /// Whether it is left out where no row has anything in it.
+        var isOptional = false
 
         package static func left(_ title: String) -> Column {
             Column(title: title, isRight: false, isCuttable: true)
+        }
+        package static func optional(_ title: String) -> Column {
+            Column(title: title, isRight: false, isCuttable: true, isOptional: true)
         }
         package static func right(_ title: String) -> Column {
             Column(title: title, isRight: true, isCuttable: false)
@@ -31,6 +36,14 @@ package struct TextTable: Sendable {
     /// - Parameter widthMax: Of a line, in columns of the terminal; nil: whole cells, for files and pipes.
     /// - Returns: Lines without blanks at their ends, without a line break behind the last.
     package func text(widthMax: Int? = nil) -> String {
+        let kept = columns.indices.filter { index in
+            !columns[index].isOptional || rows.contains { index < $0.count && !$0[index].isEmpty }
+        }
+        guard kept.count == columns.count else {
+            var smaller = TextTable(kept.map { columns[$0] })
+            smaller.rows = rows.map { row in kept.map { $0 < row.count ? row[$0] : "" } }
+            return smaller.text(widthMax: widthMax)
+        }
         let widths = widths(widthMax)
         let lines = [columns.map(\.title)] + rows
         return lines.map { line(of: $0, widths) }.joined(separator: "\n")

@@ -45,8 +45,10 @@ struct LoginCommand: AsyncParsableCommand {
     }
 
     private func token(for address: APIAddress) throws -> Secret {
-        if let tokenFile { return try CredentialSearch.secret(tokenFile) }
-        guard isatty(STDIN_FILENO) == 1 else { return try CredentialSearch.secret("-") }
+        guard tokenFile == nil, isatty(STDIN_FILENO) == 1 else {
+            OperatorRun.endBySignals()
+            return try CredentialSearch.secret(tokenFile ?? "-")
+        }
         return try Secret(try Terminal.secret("Token for \(address): "), from: "the terminal")
     }
 

@@ -29,13 +29,14 @@ enum Terminal {
     ///
     /// - Throws: `OperatorProblem` if it was broken off.
     static func secret(_ prompt: String) throws -> String {
-        StandardError.write(prompt)
         var before = termios()
         guard tcgetattr(STDIN_FILENO, &before) == 0 else { return readLine() ?? "" }
         var silent = before
         // Signals of keys too: whoever breaks off here must find their terminal as it was.
         silent.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent)
+        // Not before: what was typed behind the prompt would be flushed.
+        StandardError.write(prompt)
         defer {
             tcsetattr(STDIN_FILENO, TCSAFLUSH, &before)
             StandardError.write("\n")

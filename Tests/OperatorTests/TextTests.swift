@@ -61,6 +61,15 @@ struct TextTests {
         #expect(table().text(widthMax: 500) == table().text())
     }
 
+    @Test("a column that may be left out is, where nothing stands in it")
+    func optional() {
+        var table = TextTable([.left("a"), .optional("b"), .left("c")])
+        table.add(["1", "", "3"])
+        #expect(table.text() == "a  c\n1  3")
+        table.add(["1", "2", "3"])
+        #expect(table.text() == "a  b  c\n1     3\n1  2  3")
+    }
+
     @Test("control characters in a cell cannot move the others")
     func hostileCell() {
         var table = TextTable([.left("a"), .left("b")])
