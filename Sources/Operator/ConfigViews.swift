@@ -64,6 +64,13 @@ package enum ConfigViews {
         return table
     }
 
+    /// Of a roll-out: edges by their share, before it the canaries, before them nobody.
+    private static func stage(of rollout: JSONValue) -> String {
+        let stage = rollout.text("stage")
+        if stage.isEmpty { return "nowhere yet" }
+        return stage.allSatisfy(\.isNumber) ? "\(stage) %" : stage
+    }
+
     private static func stage(_ stage: JSONValue?) -> String {
         guard let percent = stage?["percent"]?.integer else { return "-" }
         if percent >= 100 { return "everywhere" }
@@ -89,7 +96,7 @@ package enum ConfigViews {
         for rollout in rollouts {
             table.add([
                 "\(rollout.text("kind"))/\(rollout.text("object_id"))",
-                rollout["version"]?.integer.map { "\($0)" } ?? "-", rollout.text("state"), rollout.text("stage"),
+                rollout["version"]?.integer.map { "\($0)" } ?? "-", rollout.text("state"), stage(of: rollout),
                 ScreenText.time(rollout.text("stage_started_on")), rollout.text("reason"), rollout.text("id"),
             ])
         }
@@ -101,10 +108,10 @@ package enum ConfigViews {
         facts.add("object", "\(rollout.text("kind"))/\(rollout.text("object_id"))")
         facts.add("version", rollout["version"]?.integer.map { "\($0)" })
         facts.add("state", rollout.text("state"))
-        facts.add("stage", rollout.text("stage"))
+        facts.add("stage", stage(of: rollout))
         facts.add("reason", rollout.text("reason").isEmpty ? nil : rollout.text("reason"))
         for event in rollout["events"]?.array ?? [] {
-            facts.add(ScreenText.time(event.text("at")), "\(event.text("event")) \(event.text("detail"))")
+            facts.add(ScreenText.time(event.text("at")), "\(event.text("event"))  \(event.text("detail"))")
         }
         return facts.text
     }

@@ -5,9 +5,9 @@ package import JSON
 package enum NodeViews {
     package static func table(_ nodes: [JSONValue]) -> TextTable {
         var table = TextTable([
-            .whole("name"), .left("role"), .optional("parent"), .left("state"), .left("canary"), .right("sequence"),
-            .right("behind"), .right("lag ms"), .right("req/s"), .right("5xx"), .right("p99 ms"), .left("version"),
-            .left("seen"),
+            .whole("name"), .left("role"), .left("parent").minor, .left("state"), .left("canary").minor,
+            .right("sequence"), .right("behind"), .right("lag ms"), .right("req/s"), .right("5xx"), .right("p99 ms"),
+            .left("version").minor, .left("seen").minor,
         ])
         for node in nodes {
             let health = node["health"]

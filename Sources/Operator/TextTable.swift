@@ -11,7 +11,15 @@ package struct TextTable: Sendable {
         var isCuttable: Bool
         /// Whether it is left out where no row has anything in it.
         var isOptional = false
+        /// Whether a narrow terminal may do without it.
+        var isMinor = false
 
+        /// The same, left out where a terminal is too narrow for all.
+        package var minor: Column {
+            var column = self
+            column.isMinor = true
+            return column
+        }
         package static func left(_ title: String) -> Column {
             Column(title: title, isRight: false, isCuttable: true)
         }
@@ -39,15 +47,23 @@ package struct TextTable: Sendable {
         let kept = columns.indices.filter { index in
             !columns[index].isOptional || rows.contains { index < $0.count && !$0[index].isEmpty }
         }
-        guard kept.count == columns.count else {
-            var smaller = TextTable(kept.map { columns[$0] })
-            smaller.rows = rows.map { row in kept.map { $0 < row.count ? row[$0] : "" } }
-            return smaller.text(widthMax: widthMax)
-        }
+        guard kept.count == columns.count else { return keeping(kept).text(widthMax: widthMax) }
         let widths = widths(widthMax)
+        if let widthMax, Self.width(widths) > widthMax, let minor = columns.lastIndex(where: \.isMinor) {
+            return keeping(columns.indices.filter { $0 != minor }).text(widthMax: widthMax)
+        }
         let lines = [columns.map(\.title)] + rows
         return lines.map { line(of: $0, widths) }.joined(separator: "\n")
     }
+
+    private func keeping(_ kept: [Int]) -> TextTable {
+        var smaller = TextTable(kept.map { columns[$0] })
+        smaller.rows = rows.map { row in kept.map { $0 < row.count ? row[$0] : "" } }
+        return smaller
+    }
+
+    /// Of a line.
+    private static func width(_ widths: [Int]) -> Int { widths.reduce(0, +) + 2 * max(0, widths.count - 1) }
 
     private func widths(_ widthMax: Int?) -> [Int] {
         var widths = columns.indices.map { index in
@@ -57,7 +73,7 @@ package struct TextTable: Sendable {
         }
         guard let widthMax else { return widths }
         // The widest gives way first, until the line fits or nothing more may be cut.
-        var excess = widths.reduce(0, +) + 2 * max(0, widths.count - 1) - widthMax
+        var excess = Self.width(widths) - widthMax
         while excess > 0 {
             let candidates = columns.indices.filter { columns[$0].isCuttable }
             guard let widest = candidates.max(by: { widths[$0] < widths[$1] }),

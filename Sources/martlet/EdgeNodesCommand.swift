@@ -133,7 +133,7 @@ extension EdgeNodes {
                     "Make a token for one machine to join with; it is printed this once, alone on standard output.",
                 discussion: """
                       martlet edge token --name fra1 > token
-                      martlet edge --join control.example:7071 --token "$(cat token)"
+                      martlet edge --join control.example:7071 --token - -c martlet.yaml < token
                     """)
             enum Role: String, ExpressibleByArgument, CaseIterable { case edge, relay }
             @Option(help: "What it joins as: edge or relay.") var role = Role.edge

@@ -70,6 +70,17 @@ struct TextTests {
         #expect(table.text() == "a  b  c\n1     3\n1  2  3")
     }
 
+    @Test("a narrow terminal does without what matters least, the last first; a file has it all")
+    func minor() {
+        var table = TextTable([.whole("name"), .right("n").minor, .whole("state"), .right("m").minor])
+        table.add(["edge-1", "1000", "connected", "2000"])
+        #expect(table.text(widthMax: 29).split(separator: "\n").last == "edge-1  1000  connected  2000")
+        #expect(table.text(widthMax: 28).split(separator: "\n").last == "edge-1  1000  connected")
+        #expect(table.text(widthMax: 22).split(separator: "\n").last == "edge-1  connected")
+        #expect(table.text(widthMax: 5).split(separator: "\n").last == "edge-1  connected")
+        #expect(table.text().contains("2000"))
+    }
+
     @Test("control characters in a cell cannot move the others")
     func hostileCell() {
         var table = TextTable([.left("a"), .left("b")])

@@ -10,12 +10,14 @@ struct Operating {
 
     typealias Run = (status: Int32?, output: String, errors: String)
 
-    init(on stage: Stage) throws {
+    /// - Parameter distribution: The port that edges join at.
+    init(on stage: Stage, distribution: Int? = nil) throws {
         self.stage = stage
         let data = stage.path("data")
-        let process = try stage.start([
-            try Edge.binary(), "control", "--api", "127.0.0.1:0", "--data", data, "--rate", "0",
-        ])
+        let process = try stage.start(
+            [
+                try Edge.binary(), "control", "--api", "127.0.0.1:0", "--data", data, "--rate", "0",
+            ] + (distribution.map { ["--distribution", "127.0.0.1:\($0)"] } ?? []))
         var base: String?
         _ = eventually(within: Patience.process) {
             base = process.output.split(separator: "\n").first { $0.hasPrefix("API: ") }.map { String($0.dropFirst(5)) }
