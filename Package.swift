@@ -222,7 +222,7 @@ let package = Package(
         ),
         .testTarget(name: "AdminTests", dependencies: ["Admin", "Limits", nioCore, nioPosix, nioEmbedded, logging]),
         // Python programs that stand for clients and origins.
-        .testTarget(name: "Journeys", exclude: ["HTTP2/Peers", "ControlPlane/Peers", "Peers"]),
+        .testTarget(name: "Journeys", exclude: ["HTTP2/Peers", "ControlPlane/Peers", "Dashboard/Peers", "Peers"]),
     ],
     swiftLanguageModes: [.v6]
 )
