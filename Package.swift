@@ -129,7 +129,7 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]
         ),
-        .target(name: "Simulation", dependencies: ["ConfigLog", "Limits"]),
+        .target(name: "Simulation", dependencies: ["Distribution", "Replica", "ConfigLog", "Limits", logging]),
         .target(name: "Telemetry", dependencies: ["Limits", "CLinux", logging]),
         // The ground.
         .target(name: "Exchange", dependencies: ["ConfigModel", "HTTPWire", "Telemetry", "Limits", nioCore]),

@@ -62,7 +62,7 @@ struct JoinOptions: ParsableArguments {
             token: try readToken(), log: log)
     }
 
-    private func readToken() throws -> JoinToken? {
+    func readToken() throws -> JoinToken? {
         var text = token ?? getenv("MARTLET_JOIN_TOKEN").map { String(cString: $0) }
         // A file that was used up and removed is no reason not to start again.
         if let tokenFile { text = try Self.contents(of: tokenFile) }

@@ -44,7 +44,7 @@ struct Martlet: AsyncParsableCommand {
             """,
         subcommands: [
             Up.self, Check.self, PurgeCommand.self, CacheCommand.self, ControlCommand.self, RelayCommand.self,
-            SimulateCommand.self,
+            SimulateCommand.self, SimulateEdgeCommand.self,
             Version.self,
         ],
         groupedSubcommands: [

@@ -61,13 +61,7 @@ struct RelayCommand: AsyncParsableCommand {
 
     /// Until it fails, or a signal ends it; then it is ended in order.
     private func serve(_ log: Logger) async throws {
-        let signals = SignalWatch()
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await signals.untilToldToStop() }
-            group.addTask { try await serveUntilCancelled(log) }
-            defer { group.cancelAll() }
-            try await group.next()
-        }
+        _ = try await SignalWatch.whileNotToldToStop { try await serveUntilCancelled(log) }
     }
 
     private func serveUntilCancelled(_ log: Logger) async throws {
@@ -111,6 +105,22 @@ extension SignalWatch {
             case .signal: continue
             case .tick: tickTaken()
             }
+        }
+    }
+
+    /// Does something until it is done, or has been cancelled by SIGTERM or SIGINT and has ended in order.
+    ///
+    /// - Returns: nil if a signal ended it.
+    static func whileNotToldToStop<T: Sendable>(_ body: @escaping @Sendable () async throws -> T) async throws -> T? {
+        let signals = SignalWatch()
+        return try await withThrowingTaskGroup(of: T?.self) { group in
+            group.addTask {
+                await signals.untilToldToStop()
+                return nil
+            }
+            group.addTask { try await body() }
+            defer { group.cancelAll() }
+            return try await group.next() ?? nil
         }
     }
 }

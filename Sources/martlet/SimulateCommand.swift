@@ -1,8 +1,11 @@
 import ArgumentParser
+import FoundationEssentials
+import Glibc
+import Logging
 import Simulation
 
 /// `martlet simulate`
-struct SimulateCommand: ParsableCommand {
+struct SimulateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "simulate",
         abstract: "Simulate how changes of the configuration reach the edges.",
@@ -14,6 +17,11 @@ struct SimulateCommand: ParsableCommand {
 
               martlet simulate --edges 330 --changes 300/s --for 60s
               martlet simulate --fault relay-killed --fault corrupt-byte --json
+
+            With --processes there is nothing simulated: so many relays and edges are started as processes of this \
+            machine, behind a root in this one, and follow it over TLS for --for of real time.
+
+              martlet simulate --processes 20 --changes 300/s --for 10s
 
             Faults: \(SimulationFault.allCases.map(\.rawValue).joined(separator: ", ")).
             """
@@ -29,9 +37,12 @@ struct SimulateCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The share of packets lost, such as 0.0002.", valueName: "share")) var loss: Double?
     @Option(help: ArgumentHelp("What goes wrong; may be given more than once.", valueName: "name"))
     var fault: [SimulationFault] = []
+    @Option(help: "Real processes instead: relays and edges on this machine; a relay for each few edges.")
+    var processes: Int?
     @Flag(help: "Print as JSON.") var json = false
 
-    func run() throws {
+    func run() async throws {
+        if let processes { return try await tryOut(processes) }
         var options = SimulationOptions()
         options.edges = edges
         options.relays = relays
@@ -48,6 +59,39 @@ struct SimulateCommand: ParsableCommand {
         }
         print(json ? report.json() : report.table)
         if !report.hasConverged { throw ExitCode(ExitStatus.failure) }
+    }
+
+    /// With real processes.
+    private func tryOut(_ processes: Int) async throws {
+        var options = TrialOptions(executable: try Self.executable(), edgeCommand: ["simulate-edge"])
+        options.processes = processes
+        options.relays = relays
+        options.changesPerSecond = changes.perSecond
+        options.seconds = duration.seconds
+        var name = Array("/tmp/martlet-simulate-XXXXXX".utf8CString)
+        guard let directory = mkdtemp(&name).map({ String(cString: $0) }) else {
+            throw ValidationError("a directory under /tmp cannot be made: \(String(cString: strerror(errno)))")
+        }
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        var log = Logger(label: "simulate")
+        log.logLevel = .error
+        let trial: ProcessTrial
+        do {
+            trial = try ProcessTrial(options, directory: directory, log: log)
+        } catch let error as TrialError {
+            throw ValidationError(error.description)
+        }
+        let report = try await SignalWatch.whileNotToldToStop { try await trial.run() }
+        guard let report else { throw ExitCode(ExitStatus.failure) }
+        print(json ? report.json : report.table)
+        if !report.hasConverged { throw ExitCode(ExitStatus.failure) }
+    }
+
+    private static func executable() throws -> String {
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+        let count = readlink("/proc/self/exe", &buffer, Int(PATH_MAX))
+        guard count > 0 else { throw ValidationError("/proc/self/exe does not say where this program is") }
+        return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     /// `300/s`, `300` or `18000/m`.
@@ -89,3 +133,21 @@ struct SimulateCommand: ParsableCommand {
 }
 
 extension SimulationFault: ExpressibleByArgument {}
+
+/// `martlet simulate-edge`: an edge of `simulate --processes`. Nobody else calls it.
+struct SimulateEdgeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "simulate-edge", abstract: "An edge that follows and serves nobody.", shouldDisplay: false)
+
+    @OptionGroup var joining: JoinOptions
+
+    func run() async throws {
+        var log = Logger(label: "edge")
+        log.logLevel = .notice
+        guard let token = try joining.readToken() else { throw ValidationError("a token is needed") }
+        let (data, parents) = (joining.data, try joining.parents)
+        _ = try await SignalWatch.whileNotToldToStop { [log] in
+            try await TrialEdge.run(data: data, parents: parents, token: token, log: log)
+        }
+    }
+}
