@@ -177,5 +177,6 @@ import Testing
 }
 
 extension JSONValue: ExpressibleByFloatLiteral {
+    /// For weights.
     public init(floatLiteral value: Double) { self = .number(JSONNumber(value)) }
 }
