@@ -57,7 +57,8 @@ let package = Package(
         .target(
             name: "Pipeline",
             dependencies: [
-                "Cache", "Origin", "Certificates", "Replica", "Telemetry", "Exchange", "ConfigModel", "HTTPWire", "Limits",
+                "Cache", "Origin", "Certificates", "Replica", "Telemetry", "Exchange", "ConfigModel", "HTTPWire",
+                "Limits",
                 nioCore, logging,
             ]
         ),
@@ -216,7 +217,8 @@ let package = Package(
         .testTarget(
             name: "FollowingTests",
             dependencies: [
-                "Following", "Pipeline", "Cache", "Origin", "Exchange", "Replica", "Telemetry", "ConfigLog", "ConfigModel",
+                "Following", "Pipeline", "Cache", "Origin", "Exchange", "Replica", "Telemetry", "ConfigLog",
+                "ConfigModel",
                 "JSON", "Limits", nioCore, nioEmbedded, logging,
             ]
         ),
