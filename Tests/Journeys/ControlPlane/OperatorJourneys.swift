@@ -200,6 +200,28 @@ struct OperatorJourneys {
         }
     }
 
+    @Test("behind TLS of one's own authority, that authority is named, and kept with the credentials")
+    func ownAuthority() throws {
+        try operating { operating in
+            let stage = operating.stage
+            let authority = try stage.authority("own")
+            _ = try stage.certificate("localhost", by: authority, file: "front")
+            let port = try #require(URL(string: operating.base)?.port)
+            let zone = zone(
+                "localhost", origins: ["http://127.0.0.1:\(port)"], ["tls: { certificate: front.pem, key: front.key }"])
+            let edge = try stage.edge(try EdgeConfiguration(zones: zone, hasHTTPS: true))
+            let front = "https://localhost:\(edge.httpsPort)"
+            let unknown = try operating.martlet("login", front, "--token-file", operating.tokenFile)
+            #expect(unknown.status == 69 && unknown.errors.contains("is not trusted"), "\(unknown)")
+            #expect(unknown.errors.contains("--ca FILE"), "\(unknown)")
+            let known = try operating.martlet(
+                "login", front, "--token-file", operating.tokenFile, "--ca", authority.certificate)
+            #expect(known.status == 0, "\(known)")
+            #expect(try operating.martlet("zone", "create", "example.test").status == 0)
+            #expect(try operating.list("zone", "list").count == 1)
+        }
+    }
+
     @Test("a person at a terminal is asked, is not shown what they type, and sees tables that fit")
     func terminal() throws {
         try operating { operating in
