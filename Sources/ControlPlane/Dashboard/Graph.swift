@@ -33,18 +33,18 @@ struct Graph: Sendable {
             <svg viewBox="0 0 \(Int(Self.width)) \(Int(Self.height))" preserveAspectRatio="none" role="img" \
             aria-label="\(text)"><path class="grid" d="M0 \(Int(Self.height / 2))H\(Int(Self.width))"/>\
             <path class="area" d="\(runs.map(area).joined())"/><path class="line" d="\(runs.map(line).joined())"/></svg>\
-            <span class="top" aria-hidden="true">\(format(top))</span></div>\
+            <span class="scale" aria-hidden="true">\(format(top))</span></div>\
             <div class="times" aria-hidden="true"><span>1 hour ago</span><span>30 min</span><span>now</span></div></figure>
             """
     }
 
-    /// 1, 2 or 5 times a power of ten, not below the value.
+    /// A round number, not below the value.
     static func rounded(_ value: Double) -> Double {
         guard value.isFinite, value > 0 else { return 1 }
         var power = 1.0
         while power * 10 <= value, power < 1e15 { power *= 10 }
         while power > value, power > 1e-9 { power /= 10 }
-        return [1, 2, 5, 10].map { $0 * power }.first { $0 >= value } ?? power * 10
+        return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map { $0 * power }.first { $0 >= value } ?? power * 10
     }
 
     /// Places in the picture, cut where nothing was measured.

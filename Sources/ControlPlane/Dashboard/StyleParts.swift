@@ -110,7 +110,7 @@ enum StyleParts {
         .table .content { font-family: var(--mono); font-size: .86rem; display: -webkit-box; -webkit-box-orient: vertical;
           -webkit-line-clamp: 3; line-clamp: 3; overflow: hidden; }
         .table .type { font-weight: 600; font-size: .86rem; }
-        .table .comment { display: block; color: var(--faint); font-size: .86rem; }
+        .comment { display: block; color: var(--faint); font-size: .86rem; }
         .table td.number, .table th.number { text-align: right; }
         .table td.actions { white-space: nowrap; text-align: right; }
         .action { display: inline-block; padding: .1rem .3rem; margin-left: .4rem; font-weight: 540; }
@@ -176,14 +176,13 @@ enum StyleParts {
         .graph.good { --ink: var(--good); } .graph.bad { --ink: var(--bad); } .graph.warn { --ink: var(--warn); }
         .graph figcaption { color: var(--faint); font-size: .88rem; display: grid; gap: .05rem; }
         .graph figcaption strong { color: var(--text); font-size: 1.4rem; line-height: 1.3; letter-spacing: -.015em; }
-        .plot { position: relative; margin-top: .5rem; border-bottom: 1px solid var(--line); }
+        .plot { position: relative; margin-top: .1rem; padding-top: 1.3rem; border-bottom: 1px solid var(--line); }
         .plot svg { display: block; width: 100%; height: 120px; overflow: visible; }
         .plot .line { fill: none; stroke: var(--ink); stroke-width: 1.75; vector-effect: non-scaling-stroke;
           stroke-linejoin: round; }
         .plot .area { fill: var(--ink); opacity: .12; }
         .plot .grid { fill: none; stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke; }
-        .plot .top { position: absolute; top: -.35rem; right: 0; font-size: .78rem; color: var(--faint);
-          background: var(--surface); padding-left: .35rem; }
+        .plot .scale { position: absolute; top: 0; right: 0; font-size: .78rem; color: var(--faint); }
         .times { display: flex; justify-content: space-between; color: var(--faint); font-size: .78rem; padding-top: .25rem; }
         .inline { display: inline; }
         .link { border: 0; background: none; padding: .1rem .3rem; font: inherit; font-weight: 540; color: var(--accent);
