@@ -174,6 +174,7 @@ let package = Package(
             name: "DistributionTests",
             dependencies: [
                 "Distribution", "ConfigLog", "Replica", "JSON", "Limits", nioCore, nioPosix, nioSSL, crypto, logging,
+                .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "X509", package: "swift-certificates"),
             ]
         ),

@@ -3,6 +3,7 @@ import Crypto
 import NIOCore
 import NIOPosix
 import NIOSSL
+import NIOTLS
 import Synchronization
 import Testing
 
@@ -17,6 +18,7 @@ final class RawPeer: Sendable {
         struct State {
             var bytes: [UInt8] = []
             var isClosed = false
+            var isReady = false
             var error: String?
         }
         let state = Mutex(State())
@@ -32,6 +34,9 @@ final class RawPeer: Sendable {
             heard.state.withLock { $0.bytes += bytes }
         }
         func channelInactive(context: ChannelHandlerContext) { heard.state.withLock { $0.isClosed = true } }
+        func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+            if event is TLSUserEvent { heard.state.withLock { $0.isReady = true } }
+        }
         func errorCaught(context: ChannelHandlerContext, error: any Error) {
             heard.state.withLock { $0.error = "\(error)" }
             context.close(promise: nil)
@@ -74,6 +79,15 @@ final class RawPeer: Sendable {
                 try NIOSSLPrivateKey(bytes: Array(identity.key.derRepresentation), format: .der))
         }
         return try NIOSSLContext(configuration: configuration)
+    }
+
+    /// Reads as much as the handshake takes, for a peer that otherwise does not read.
+    func handshake() async throws {
+        for _ in 0..<20 {
+            try await channel.eventLoop.submit { [channel] in channel.read() }.get()
+            try await Task.sleep(for: .milliseconds(10))
+            if heard.state.withLock({ $0.isReady }) { return }
+        }
     }
 
     func say(_ bytes: [UInt8]) async throws { try await channel.writeAndFlush(ByteBuffer(bytes: bytes)).get() }

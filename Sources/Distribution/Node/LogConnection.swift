@@ -69,20 +69,24 @@ final class LogConnection: ChannelInboundHandler {
 
     private func spend(_ bytes: Int) {
         allowance -= bytes
-        if refill == nil {
-            let handler = NIOLoopBound(self, eventLoop: core.loop)
-            refill = core.loop.scheduleTask(in: .seconds(1)) { handler.value.renewAllowance() }
-        }
+        if refill == nil { scheduleRefill() }
         if allowance < 0, !isOverspent {
             isOverspent = true
             setReading(false)
         }
     }
 
+    private func scheduleRefill() {
+        let handler = NIOLoopBound(self, eventLoop: core.loop)
+        refill = core.loop.scheduleTask(in: .seconds(1)) { handler.value.renewAllowance() }
+    }
+
     private func renewAllowance() {
         refill = nil
-        allowance = Limits.distributionChildReadBytesPerSecondMax
+        // One read of the socket may bring more than was left: that counts for the next second.
+        allowance = min(0, allowance) + Limits.distributionChildReadBytesPerSecondMax
         guard isOverspent, !hasEnded else { return }
+        guard allowance > 0 else { return scheduleRefill() }
         isOverspent = false
         setReading(!isPaused)
     }
