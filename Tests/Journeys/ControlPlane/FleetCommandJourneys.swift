@@ -51,8 +51,16 @@ struct FleetCommandJourneys {
     func everywhere() throws {
         let stage = try Stage()
         defer { stage.strike() }
-        let operating = try Operating(on: stage)
+        let port = try Ports.pick()
+        let operating = try Operating(on: stage, distribution: port)
         try operating.login()
+        // Without an edge to watch, a roll-out would be over at once.
+        let token = try operating.martlet("edge", "token", "--name", "fra1").output
+        let edge = try join(operating, port: port, token: token)
+        let isThere = try eventually(within: Patience.process) {
+            try operating.list("edge", "list").contains { $0["connected"] as? Bool == true }
+        }
+        #expect(isThere, "\(edge.errors)")
         let dry = try operating.martlet("config", "limits", "set", "timeouts.idle=60s", "--dry-run")
         #expect(dry.output == "timeouts: added {\"idle\":\"60s\"}\n", "\(dry)")
         #expect(try operating.list("config", "limits").isEmpty)
