@@ -15,6 +15,7 @@ extension Limits {
     /// Without a request on a connection.
     package static let apiIdleSeconds: Int64 = 75
     package static let apiQueryItemsMax = 64
+    package static let apiQueryValueBytesMax = 1_024
     package static let apiTokenBytesMax = 512
     /// A text beside a file in a form.
     package static let apiFormTextBytesMax = 4096
@@ -46,6 +47,15 @@ extension Limits {
     package static let apiPurgesKeptMax = 1000
     package static let apiPurgesKeptSeconds: Int64 = 86_400
     package static let apiListItemsMax = 10_000
+    /// Items that one statement writes.
+    package static let apiListRowsPerStatement = 500
+    /// Of one account, of one zone or account, of one zone, of one owner.
+    package static let apiListsMax = 500
+    package static let apiRulesetsMax = 200
+    package static let apiCertificatesMax = 100
+    package static let apiTokensMax = 1_000
+    /// Pools that one load balancer names, its rules included.
+    package static let apiBalancerPoolsMax = 1_000
     /// Of one ruleset.
     package static let apiRulesMax = 1000
     /// Characters of a certificate, or of a key, in PEM.
@@ -65,4 +75,10 @@ extension Limits {
     package static let apiRateWindowSeconds = 300
     /// Callers whose rate is remembered; beyond, the oldest is forgotten.
     package static let apiRateCallersMax = 65_536
+
+    // MARK: API: bookkeeping
+
+    /// How often it is noted when tokens were used, and tokens that are remembered in between.
+    package static let apiTokenUseSeconds: Int64 = 60
+    package static let apiTokenUsesMax = 16_384
 }

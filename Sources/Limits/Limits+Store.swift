@@ -88,6 +88,8 @@ extension Limits {
     package static let sequencerPruneSeconds = 60
     package static let sequencerPruneRowsMax = 5_000
     package static let sequencerPrunesMax = 20
+    /// Audit rows that one statement writes, largest first, one last.
+    package static let auditRowsPerStatement = [256, 16, 1]
     /// Days that audit rows are kept.
     package static let auditKeptDays = 550
 }

@@ -111,7 +111,7 @@ struct RolloutTests {
 
     enum Fault: String, CaseIterable, Sendable { case crash, refusal, errors, latency, gone, stuck, pooled }
 
-    private func break_(_ world: inout World, _ fault: Fault, _ names: Set<String>) {
+    private func cause(_ world: inout World, _ fault: Fault, _ names: Set<String>) {
         for name in names {
             switch fault {
             case .crash: world.edges[name]?.health.crashes += 1
@@ -142,7 +142,7 @@ struct RolloutTests {
                     isBroken = true
                     let reached = world.reached(stage)
                     let victims = fault == .pooled ? reached : Set(reached.sorted().prefix(1))
-                    break_(&world, fault, victims)
+                    cause(&world, fault, victims)
                     if fault == .stuck { for name in victims { world.edges[name]?.sequence = 1 } }
                 }
                 world.look()
@@ -155,7 +155,7 @@ struct RolloutTests {
             ]
             #expect(world.rollout.reason.hasPrefix("stage \(stage.rawValue): "))
             #expect(world.rollout.reason.contains(words[fault] ?? "?"), "\(world.rollout.reason)")
-            #expect(world.look_() == [], "over is over")
+            #expect(world.lookOnce() == [], "over is over")
         }
     }
 
@@ -255,7 +255,7 @@ struct RolloutTests {
         for _ in 0..<10 { world.look() }
         world.rollout.supersede(by: 7)
         #expect(world.rollout.state == .superseded && world.rollout.reason.contains("7"))
-        #expect(world.look_() == [])
+        #expect(world.lookOnce() == [])
     }
 
     @Test("what is not in the log yet is nobody's fault, and nobody's soak")
@@ -295,5 +295,5 @@ struct RolloutTests {
 }
 
 extension World {
-    fileprivate mutating func look_() -> [Rollout.Action] { rollout.look(sight) }
+    fileprivate mutating func lookOnce() -> [Rollout.Action] { rollout.look(sight) }
 }

@@ -18,6 +18,11 @@ struct APICall {
     let zone: ZoneRow?
     /// The account that the path names.
     let account: AccountRow?
+    /// Of an object that comes back: the identifier that others know it by.
+    var restoredID: String?
+
+    /// For a new object.
+    func newID() -> String { restoredID ?? StoreID.make() }
 
     /// A part of the path; the route has it, or there would be no call.
     func parameter(_ name: String) -> String { parameters[name] ?? "" }

@@ -13,6 +13,8 @@ package struct APIError: Error, Sendable, Equatable {
     package var chain: [Link] = []
     /// Seconds after which another attempt may succeed; sent as `Retry-After`.
     package var retryAfterSeconds: Int?
+    /// Methods that the path has (RFC 9110, section 15.5.6).
+    package var allowed: [String] = []
 
     package struct Link: Sendable, Equatable {
         package var code: Int
@@ -59,8 +61,10 @@ extension APIError {
     }
 
     static func methodNotAllowed(_ method: String, expected: [String]) -> APIError {
-        APIError(
+        var error = APIError(
             405, 10405, "Method \(method.prefix(16)) is not allowed here; expected \(expected.joined(separator: ", "))")
+        error.allowed = expected
+        return error
     }
 
     static func notFound(_ kind: String, _ id: String) -> APIError {
@@ -82,6 +86,13 @@ extension APIError {
     }
 
     static let bodyTooLarge = APIError(413, 10413, "The request body is larger than this endpoint takes")
+
+    static let changeTooLarge = APIError(
+        413, 10413,
+        "The change is larger than can be stored, or sent to the edges, in one piece: make it in several requests")
+
+    /// The connection ended, or the framing broke, in the middle of it.
+    static let bodyIncomplete = APIError(400, 10400, "The request body ended before its end")
 
     static func conflict(_ message: String) -> APIError { APIError(409, 1003, message) }
 

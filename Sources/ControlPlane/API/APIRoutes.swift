@@ -6,7 +6,8 @@ enum APIRoutes {
         Accounts.routes + Users.routes + Tokens.routes + Zones.routes + ZoneSettings.routes + Records.routes
         + Purges.routes
         + CustomCertificates.routes + LoadBalancing.routes + PageRules.routes + RulesLists.routes + Rulesets.routes
-        + AuditLogs.routes + Sites.routes + Nodes.routes + JoinTokens.routes + Globals.routes + Switches.routes
+        + AuditLogs.routes + ConfigHistory.routes + Sites.routes + Nodes.routes + JoinTokens.routes + Globals.routes
+        + Switches.routes
         + Rollouts.routes
         + [
             Route(.get, "/openapi.json", "Documentation", "This document", needs: .nothing, access: Route.Access.none) {

@@ -82,19 +82,24 @@ private struct Responder: HTTPResponder {
         let bytesMax =
             isForAPI
             ? service.bodyBytesMax(method: asked.method, target: target) : dashboard.bodyBytesMax(asked)
-        guard let body = await body(of: request, bytesMax) else {
-            return Self.response(isForAPI ? service.tooLarge() : dashboard.tooLarge(asked))
+        do throws(APIError) {
+            asked.body = try await body(of: request, bytesMax)
+        } catch {
+            return Self.response(isForAPI ? service.refusal(error) : dashboard.tooLarge(asked))
         }
-        asked.body = body
         var response = Self.response(isForAPI ? await service.answer(asked) : await dashboard.answer(asked))
         if request.method == .head { response = response.createHeadResponse() }
         return response
     }
 
-    /// nil: larger than may be, or cut off.
-    private func body(of request: Request, _ bytesMax: Int) async -> [UInt8]? {
-        guard let buffer = try? await request.body.collect(upTo: bytesMax) else { return nil }
-        return Array(buffer.readableBytesView)
+    private func body(of request: Request, _ bytesMax: Int) async throws(APIError) -> [UInt8] {
+        do {
+            return Array(try await request.body.collect(upTo: bytesMax).readableBytesView)
+        } catch is NIOTooManyBytesError {
+            throw .bodyTooLarge
+        } catch {
+            throw .bodyIncomplete
+        }
     }
 
     private static func response(_ answer: APIResponse) -> Response {

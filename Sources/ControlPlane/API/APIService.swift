@@ -51,6 +51,7 @@ package struct APIService: Sendable {
     let store: Store
     let table: RouteTable
     let rates: CallerRates
+    let uses = TokenUses()
     let log: Logger
 
     package init(store: Store, rateRequests: Int = Limits.apiRateRequestsDefault, log: Logger) {
@@ -80,7 +81,7 @@ package struct APIService: Sendable {
     }
 
     /// The answer to a request whose body nobody reads to its end.
-    func tooLarge() -> APIResponse { Self.response(APIError.bodyTooLarge, [("x-request-id", StoreID.make())]) }
+    func refusal(_ error: APIError) -> APIResponse { Self.response(error, [("x-request-id", StoreID.make())]) }
 
     /// Answers; never throws, whatever happens.
     package func answer(_ request: APIRequest) async -> APIResponse {
@@ -91,7 +92,9 @@ package struct APIService: Sendable {
             let rate = rates.take(credentials, from: request.address)
             fields += rate.fields
             if let seconds = rate.waitSeconds { throw APIError.throttled(seconds: seconds) }
-            return Self.response(try await answer(request, credentials, requestID), fields)
+            let answer = try await answer(request, credentials, requestID)
+            if let used = uses.due(at: .now) { Task { [store] in await TokenUses.keep(used, at: .now, store) } }
+            return Self.response(answer, fields)
         } catch let error as APIError {
             if error == .invalidToken {
                 do { try rates.takeRefusal(from: request.address) } catch { return Self.response(error, fields) }
@@ -127,19 +130,28 @@ package struct APIService: Sendable {
         }
         let query = try Query(parsing: request.target.drop { $0 != "?" }.dropFirst())
         let payload = try Self.payload(route, request)
-        let work: @Sendable (Transaction) throws -> APIAnswer = { transaction in
+        let begin: @Sendable (Transaction) throws -> APICall = { transaction in
             let caller = try Authentication.caller(credentials, from: request.address, now: now, transaction)
+            if let id = caller.tokenID { uses.note(id) }
             let account = try Self.account(route, parameters, caller, transaction)
             let zone = try Self.zone(route, parameters, caller, transaction)
             try Self.check(route, parameters, caller, zone, account)
-            return try route.handle(
-                APICall(
-                    route: route, parameters: parameters, query: query, body: payload.body, form: payload.form,
-                    caller: caller, now: now, requestID: requestID, transaction: transaction, zone: zone,
-                    account: account))
+            return APICall(
+                route: route, parameters: parameters, query: query, body: payload.body, form: payload.form,
+                caller: caller, now: now, requestID: requestID, transaction: transaction, zone: zone, account: account)
         }
-        guard route.access == .write else { return try await store.read(work) }
-        return try await store.write(locking: route.locks(parameters), work)
+        guard route.access == .write else { return try await store.read { try route.handle(try begin($0)) } }
+        guard let prepare = route.prepare else {
+            return try await store.write(locking: route.locks(parameters)) { try route.handle(try begin($0)) }
+        }
+        let locks = try await store.read { try prepare(try begin($0)) }
+        return try await store.write(locking: locks) { transaction in
+            let call = try begin(transaction)
+            guard Set(try prepare(call)).isSubset(of: locks) else {
+                throw APIError.conflict("Something else was changed meanwhile: try again")
+            }
+            return try route.handle(call)
+        }
     }
 
     private func find(_ request: APIRequest) throws(APIError) -> (Route, [String: String]) {
@@ -175,23 +187,39 @@ package struct APIService: Sendable {
     // MARK: Who may
 
     /// What the path names is looked up first; whether it exists is told only to those who may know.
-    private static func account(
+    static func account(
         _ route: Route, _ parameters: [String: String], _ caller: Caller, _ transaction: Transaction
     ) throws -> AccountRow? {
         guard let id = parameters["account_id"] else { return nil }
-        guard let account = try AccountRow.find(id, transaction) else { throw APIError.notFound("account", id) }
+        guard let account = try AccountRow.find(id, transaction) else {
+            try mayKnow(route, caller, .account(id))
+            throw APIError.notFound("account", id)
+        }
         return account
     }
 
-    private static func zone(
+    static func zone(
         _ route: Route, _ parameters: [String: String], _ caller: Caller, _ transaction: Transaction
     ) throws -> ZoneRow? {
         guard let id = parameters["zone_id"] else { return nil }
-        guard let zone = try ZoneRow.find(id, transaction) else { throw APIError.notFound("zone", id) }
+        guard let zone = try ZoneRow.find(id, transaction) else {
+            try mayKnow(route, caller, .zone(id, account: caller.accountID ?? "*"))
+            throw APIError.notFound("zone", id)
+        }
         return zone
     }
 
-    private static func check(
+    /// - Throws: What whoever may not do it is told of things that are there: that something is not there is for those who
+    ///   could do it if it were.
+    private static func mayKnow(_ route: Route, _ caller: Caller, _ target: Target) throws(APIError) {
+        guard let permission = route.need.permission else {
+            guard caller.tokenID != nil else { throw .unauthenticated }
+            return
+        }
+        try caller.require(permission, target)
+    }
+
+    static func check(
         _ route: Route, _ parameters: [String: String], _ caller: Caller, _ zone: ZoneRow?, _ account: AccountRow?
     ) throws(APIError) {
         switch route.need {
@@ -222,7 +250,7 @@ package struct APIService: Sendable {
         case .uniqueViolation(let table, _):
             return table == "zones" ? ZoneRow.exists : .conflict("An object of that name exists already")
         case .invalid(let why): return .invalid("", "values that can be stored", found: why)
-        case .tooLarge: return .bodyTooLarge
+        case .tooLarge: return .changeTooLarge
         default:
             log.error(
                 "a request to the API failed",
@@ -246,6 +274,7 @@ package struct APIService: Sendable {
 
     private static func response(_ error: APIError, _ fields: [(name: String, value: String)]) -> APIResponse {
         var fields = fields
+        if !error.allowed.isEmpty { fields.append(("allow", error.allowed.joined(separator: ", "))) }
         if let seconds = error.retryAfterSeconds { fields.append(("retry-after", "\(seconds)")) }
         return APIResponse(
             status: error.status, type: "application/json", body: Envelope.failure(error).bytes, fields: fields)

@@ -19,6 +19,11 @@ struct Query: Sendable {
             guard let name = PercentText.decode(sides[0], plusIsBlank: true),
                 let value = PercentText.decode(sides.count > 1 ? sides[1] : "", plusIsBlank: true)
             else { throw .invalid("the query", "percent-encoded UTF-8", found: String(part.prefix(64))) }
+            guard value.utf8.count <= Limits.apiQueryValueBytesMax else {
+                throw .invalid(
+                    String(name.prefix(64)), "at most \(Limits.apiQueryValueBytesMax) bytes",
+                    found: "\(value.utf8.count)")
+            }
             items.append((name, value))
         }
         self.items = items

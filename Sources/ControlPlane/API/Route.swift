@@ -47,12 +47,15 @@ struct Route: Sendable {
     /// What must not be changed by others meanwhile, beyond the rows that are changed here.
     let locks: @Sendable ([String: String]) -> [String]
     let handle: @Sendable (APICall) throws -> APIAnswer
+    /// More locks, of a call that must be looked at first; it is looked at in a transaction of its own.
+    let prepare: (@Sendable (APICall) throws -> [String])?
 
     init(
         _ method: Method, _ path: String, _ tag: String, _ summary: String, needs need: Need, access: Access? = nil,
         query: [Parameter] = [], isPaged: Bool = false, payload: Payload = .none, result: BodySchema = .anything,
         locks: @escaping @Sendable ([String: String]) -> [String] = { _ in [] },
-        handle: @escaping @Sendable (APICall) throws -> APIAnswer
+        handle: @escaping @Sendable (APICall) throws -> APIAnswer,
+        prepare: (@Sendable (APICall) throws -> [String])? = nil
     ) {
         self.method = method
         self.path = path
@@ -66,6 +69,7 @@ struct Route: Sendable {
         self.result = result
         self.locks = locks
         self.handle = handle
+        self.prepare = prepare
     }
 
     /// Parts of the path; those in braces vary.

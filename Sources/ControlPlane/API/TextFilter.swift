@@ -1,4 +1,5 @@
-/// How a text must be for a row to be shown. Letters count without their case.
+/// How a text must be for a row to be shown. The letters of ASCII count without their case: what lies beyond, the two
+/// databases do not fold alike.
 struct TextFilter: Sendable, Equatable {
     enum Operation: String, Sendable { case exact, contains, startswith, endswith, not }
 
@@ -35,7 +36,7 @@ struct TextFilter: Sendable, Equatable {
 
     /// A condition on a column with one placeholder.
     func condition(_ column: String) -> (sql: String, values: [SQLValue]) {
-        let lower = value.lowercased()
+        let lower = Self.lowered(value)
         let pattern = Self.escaped(lower)
         return switch operation {
         case .exact: ("lower(\(column)) = ?", [.text(lower)])
@@ -48,10 +49,17 @@ struct TextFilter: Sendable, Equatable {
 
     private static func escaped(_ text: String) -> String {
         var result = ""
-        for character in text {
-            if character == "%" || character == "_" || character == "\\" { result.append("\\") }
-            result.append(character)
+        // By scalars: a mark behind a wildcard makes another character of it, for Swift alone.
+        for scalar in text.unicodeScalars {
+            if scalar == "%" || scalar == "_" || scalar == "\\" { result.unicodeScalars.append("\\") }
+            result.unicodeScalars.append(scalar)
         }
         return result
+    }
+
+    private static func lowered(_ text: String) -> String {
+        String(
+            decoding: text.utf8.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 },
+            as: UTF8.self)
     }
 }

@@ -61,14 +61,16 @@ enum CustomCertificates {
     }
 
     private static func list(_ call: APICall) throws -> APIAnswer {
-        let rows = try ObjectRow.all("certificate", call.theZone().id, call.transaction)
         let paging = try call.paging(standard: 20, maximum: 50)
-        let page = paging.slice(rows)
-        return .page(page.map { .object(shown($0)) }, paging.info(count: page.count, total: rows.count))
+        let (rows, total) = try ObjectRow.page(
+            "certificate", call.theZone().id, name: Optional<String>.none, paging, call.transaction)
+        return .page(rows.map { .object(shown($0)) }, paging.info(count: rows.count, total: total))
     }
 
     private static func create(_ call: APICall) throws -> APIAnswer {
         let zone = try call.theZone()
+        try ObjectRow.requireRoom(
+            Limits.apiCertificatesMax, "certificates", "certificate", zone.id, call.transaction)
         var row = ObjectRow(kind: "certificate", scopeID: zone.id, name: "", body: [:], at: call.now)
         let sealed = try take(call, into: &row)
         try row.insert(call.transaction)

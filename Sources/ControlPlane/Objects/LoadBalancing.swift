@@ -30,11 +30,21 @@ enum LoadBalancing {
             "retries": 2, "interval": 60, "consecutive_up": 0, "consecutive_down": 0, "expected_body": "",
             "expected_codes": "200", "follow_redirects": false, "allow_insecure": false, "probe_zone": "",
         ], hasUniqueNames: false,
+        audited: { shown in
+            var shown = shown
+            shown["header"] = ObjectKind.withoutValues(shown["header"])
+            return shown
+        },
         mayDelete: { row, call in
-            let users = try ObjectRow.all("pool", row.scopeID, call.transaction).filter {
-                $0.body["monitor"] == .string(row.id)
-            }
-            try refuse(users, "monitor")
+            let pattern = TextFilter(.contains, "\"monitor\":\"\(row.id)\"").condition("body")
+            let users = try call.transaction.query(
+                "SELECT name FROM objects WHERE kind = 'pool' AND scope_id = ? AND \(pattern.sql) LIMIT 2",
+                [.text(row.scopeID)] + pattern.values)
+            guard let first = users.first else { return }
+            throw APIError(
+                412, 1005,
+                "The monitor is used by \(users.count > 1 ? "several pools, among them" : "the pool") \(try first.text(0))"
+            )
         })
 
     private static let origin = BodySchema.object([
@@ -64,6 +74,16 @@ enum LoadBalancing {
             guard try ObjectRow.find("monitor", row.scopeID, monitor, call.transaction) != nil else {
                 throw APIError.invalid("monitor", "the identifier of one of the account's monitors", found: monitor)
             }
+        },
+        audited: { shown in
+            var shown = shown
+            shown["origins"] = .array(
+                (shown["origins"]?.array ?? []).map { origin in
+                    var origin = origin.object ?? [:]
+                    origin["header"] = ObjectKind.withoutValues(origin["header"])
+                    return .object(origin)
+                })
+            return shown
         },
         mayDelete: { row, call in
             let balancers = try call.transaction.query(
@@ -111,13 +131,56 @@ enum LoadBalancing {
             else { throw APIError.invalid("name", "a host name in \(zone.name)") }
             row.name = name.text
             row.body["name"] = .string(name.text)
-            let wanted = (row.body["default_pools"]?.array ?? []) + [row.body["fallback_pool"] ?? .null]
-            for id in wanted.compactMap(\.string) {
-                guard try ObjectRow.find("pool", zone.accountID, id, call.transaction) != nil else {
-                    throw APIError.invalid("default_pools", "identifiers of the account's pools", found: id)
-                }
-            }
+            try requirePools(of: row.body, zone.accountID, call)
         })
+
+    /// Whatever names a pool names one of the account's.
+    private static func requirePools(of body: JSONObject, _ accountID: String, _ call: APICall) throws {
+        var wanted = try pools(.object(body), "")
+        for (index, rule) in (body["rules"]?.array ?? []).enumerated() {
+            if let overrides = rule["overrides"] { wanted += try pools(overrides, "rules.\(index).overrides.") }
+        }
+        let ids = Set(wanted.map(\.id)).sorted()
+        guard ids.count <= Limits.apiBalancerPoolsMax else {
+            throw APIError.invalid("the pools", "at most \(Limits.apiBalancerPoolsMax)", found: "\(ids.count)")
+        }
+        guard !ids.isEmpty else { return }
+        // Changed, not read alone: who deletes one of them at the same time has to wait, and then looks again.
+        let found = try call.transaction.query(
+            """
+            UPDATE objects SET version = version WHERE kind = 'pool' AND scope_id = ? \
+            AND id IN (\(ids.map { _ in "?" }.joined(separator: ", "))) RETURNING id
+            """, [.text(accountID)] + ids.map { .text($0) })
+        let known = Set(try found.map { try $0.text(0) })
+        if let stranger = wanted.first(where: { !known.contains($0.id) }) {
+            throw APIError.invalid(stranger.place, "identifiers of the account's pools", found: stranger.id)
+        }
+    }
+
+    /// Every identifier of a pool that a balancer, or a rule's overrides, gives, with its place.
+    private static func pools(_ value: JSONValue, _ path: String) throws(APIError) -> [(place: String, id: String)] {
+        var found: [(place: String, id: String)] = []
+        func take(_ value: JSONValue?, _ place: String) throws(APIError) {
+            guard let value, !value.isNull else { return }
+            guard let id = value.string, ObjectID.isValid(id) else {
+                throw .invalid(place, "an identifier of 32 hexadecimal digits", found: BodySchema.shown(value))
+            }
+            found.append((place, id))
+        }
+        func takeAll(_ value: JSONValue?, _ place: String) throws(APIError) {
+            guard let value, !value.isNull else { return }
+            guard let values = value.array else { throw .invalid(place, "an array", found: value.kind) }
+            for value in values { try take(value, place) }
+        }
+        try take(value["fallback_pool"], path + "fallback_pool")
+        try takeAll(value["default_pools"], path + "default_pools")
+        for name in ["region_pools", "pop_pools", "country_pools"] {
+            guard let groups = value[name], !groups.isNull else { continue }
+            guard let groups = groups.object else { throw .invalid(path + name, "an object", found: groups.kind) }
+            for (group, ids) in groups.members { try takeAll(ids, "\(path)\(name).\(group.prefix(32))") }
+        }
+        return found
+    }
 
     private static let healthchecks = ObjectKind(
         kind: "healthcheck", title: "health check", tag: "Health Checks", path: "/zones/{zone_id}/healthchecks",
@@ -138,9 +201,4 @@ enum LoadBalancing {
             "description": "", "type": "HTTP", "suspended": false, "interval": 60, "retries": 2, "timeout": 5,
             "consecutive_fails": 1, "consecutive_successes": 1, "status": "unknown", "failure_reason": "",
         ])
-
-    private static func refuse(_ users: [ObjectRow], _ what: String) throws(APIError) {
-        guard let first = users.first else { return }
-        throw APIError(412, 1005, "The \(what) is used by \(users.count) others, among them \(first.name)")
-    }
 }

@@ -26,6 +26,8 @@ struct ObjectKind: Sendable {
     var filters: [String] = []
     /// Checks what a schema cannot say, and completes what is shown.
     var complete: @Sendable (inout ObjectRow, APICall) throws -> Void = { _, _ in }
+    /// What the audit log says of it: all but secrets.
+    var audited: @Sendable (JSONObject) -> JSONObject = { $0 }
     /// Refuses to delete what others refer to.
     var mayDelete: @Sendable (ObjectRow, APICall) throws -> Void = { _, _ in }
 
@@ -63,6 +65,17 @@ struct ObjectKind: Sendable {
         ]
     }
 
+    /// Stands in the audit log where the value of a header would.
+    static let notKept = "[not kept]"
+
+    /// Header fields with their values left out: they may be credentials. The host is none.
+    static func withoutValues(_ header: JSONValue?) -> JSONValue? {
+        guard let members = header?.object?.members else { return header }
+        var shown = JSONObject()
+        for (name, value) in members { shown[name] = name.lowercased() == "host" ? value : [.string(notKept)] }
+        return .object(shown)
+    }
+
     private func scope(_ call: APICall) throws -> String { try call.zone?.id ?? call.theAccount().id }
 
     private func key(_ row: ObjectRow, _ call: APICall) -> String {
@@ -78,12 +91,16 @@ struct ObjectKind: Sendable {
     }
 
     private func list(_ call: APICall) throws -> APIAnswer {
+        let paging = try call.paging()
+        let asked = filters.filter { call.query[$0] != nil }
+        guard !asked.isEmpty else {
+            let (rows, total) = try ObjectRow.page(
+                kind, scope(call), name: call.query["name"], paging, call.transaction)
+            return .page(rows.map { .object($0.json) }, paging.info(count: rows.count, total: total))
+        }
         var rows = try ObjectRow.all(kind, scope(call), call.transaction)
         if let name = call.query["name"] { rows = rows.filter { $0.name == name } }
-        for member in filters {
-            if let value = call.query[member] { rows = rows.filter { $0.body[member] == .string(value) } }
-        }
-        let paging = try call.paging()
+        for member in asked { rows = rows.filter { $0.body[member]?.string == call.query[member] } }
         let page = paging.slice(rows)
         return .page(page.map { .object($0.json) }, paging.info(count: page.count, total: rows.count))
     }
@@ -93,11 +110,12 @@ struct ObjectKind: Sendable {
         guard try ObjectRow.count(kind, scopeID, call.transaction) < Limits.apiObjectsMax else {
             throw APIError.conflict("There are \(Limits.apiObjectsMax) of them already, which is the most there may be")
         }
-        var row = ObjectRow(kind: kind, scopeID: scopeID, name: "", body: standards, at: call.now)
+        var row = ObjectRow(
+            kind: kind, scopeID: scopeID, id: call.newID(), name: "", body: standards, at: call.now)
         try take(call, into: &row)
         try row.insert(call.transaction)
         call.transaction.publish(Change(key: key(row, call), value: JSONValue.object(row.body).bytes))
-        call.audit("create", kind, row.id, after: .object(row.json))
+        call.audit("create", kind, row.id, after: .object(audited(row.json)))
         return .result(row.json)
     }
 
@@ -108,7 +126,7 @@ struct ObjectKind: Sendable {
         try take(call, into: &row)
         try row.update(at: call.now, call.transaction)
         call.transaction.publish(Change(key: key(row, call), value: JSONValue.object(row.body).bytes))
-        call.audit("update", kind, row.id, before: .object(before), after: .object(row.json))
+        call.audit("update", kind, row.id, before: .object(audited(before)), after: .object(audited(row.json)))
         return .result(row.json)
     }
 
@@ -119,8 +137,7 @@ struct ObjectKind: Sendable {
         }
         row.name = row.body["name"]?.string ?? row.id
         if hasUniqueNames {
-            let others = try ObjectRow.all(kind, row.scopeID, call.transaction)
-            guard !others.contains(where: { $0.name == row.name && $0.id != row.id }) else {
+            guard try !ObjectRow.hasName(row.name, but: row.id, kind, row.scopeID, call.transaction) else {
                 throw APIError.conflict("A \(title) with the name \(row.name.prefix(100)) exists already")
             }
         }
@@ -132,7 +149,7 @@ struct ObjectKind: Sendable {
         try mayDelete(row, call)
         try row.delete(call.transaction)
         call.transaction.publish(Change(key: key(row, call), value: nil))
-        call.audit("delete", kind, row.id, before: .object(row.json))
+        call.audit("delete", kind, row.id, before: .object(audited(row.json)))
         return .result(["id": .string(row.id)])
     }
 }

@@ -68,21 +68,35 @@ enum Purges {
         }
     }
 
+    /// Of what ends at the path, the query or the fragment (RFC 3986, section 3.2). Nobody's name stands before a host, and
+    /// nothing but digits behind it: whoever reads it otherwise would purge elsewhere.
+    private static func host(_ text: Substring) -> Substring? {
+        let authority = text.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+        let host = authority.prefix { $0 != ":" }
+        let port = authority.dropFirst(host.count).dropFirst()
+        guard !authority.contains("@"), !authority.contains("\\"), port.utf8.count <= 5,
+            port.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
+        else { return nil }
+        return host
+    }
+
     private static func items(_ kind: String, _ call: APICall) throws -> [JSONValue] {
         let zone = try call.theZone()
         return try (call.body[kind]?.array ?? []).map { item in
             let text = item.string ?? item["url"]?.string ?? ""
             guard kind != "tags" else { return .string(text) }
-            let host: Substring
+            var rest = text[...]
             if kind == "files" {
                 guard let start = text.firstRange(of: "://"),
                     ["http", "https"].contains(text[..<start.lowerBound].lowercased())
                 else {
                     throw APIError.invalid(kind, "http or https URLs", found: String(text.prefix(100)))
                 }
-                host = text[start.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != ":" }
-            } else {
-                host = text.prefix { $0 != "/" && $0 != ":" }
+                rest = text[start.upperBound...]
+            }
+            guard let host = host(rest) else {
+                throw APIError.invalid(
+                    kind, "a host, and no more than a port before the path", found: String(text.prefix(100)))
             }
             // It has no name of its own: it is whatever no other zone is.
             if zone.name == "*" { return .string(text) }

@@ -1,5 +1,6 @@
 // `/accounts/{account_id}/rules/lists`: lists of addresses, hosts, numbers or redirects that rules refer to by name.
-// Changes of items are done when their answer is sent; clients that ask for the operation find it completed.
+// Changes of items are done when their answer is sent; clients that ask for the operation find it completed. Items are rows,
+// and keys for the edges, of their own (`ListItems`).
 
 import ConfigLog
 import JSON
@@ -41,10 +42,10 @@ enum RulesLists {
             .post, items, "Lists", "Add items, or replace those that are alike", needs: write,
             payload: .json(itemsShape), locks: locks
         ) {
-            try change($0) { $0 + $1 }
+            try change($0, isWhole: false)
         },
         Route(.put, items, "Lists", "Replace all items", needs: write, payload: .json(itemsShape), locks: locks) {
-            try change($0) { $1 }
+            try change($0, isWhole: true)
         },
         Route(
             .delete, items, "Lists", "Remove items", needs: write,
@@ -67,19 +68,21 @@ enum RulesLists {
         return row
     }
 
-    private static func entries(_ list: ObjectRow) -> [JSONValue] { list.body["items"]?.array ?? [] }
-
     private static func shown(_ list: ObjectRow, _ call: APICall) throws -> JSONObject {
+        shown(list, count: try ListItems.count([list.id], call.transaction)[list.id] ?? 0)
+    }
+
+    private static func shown(_ list: ObjectRow, count: Int) -> JSONObject {
         var shown = list.json
-        shown["items"] = nil
-        shown["num_items"] = .number(JSONNumber(entries(list).count))
+        shown["num_items"] = .number(JSONNumber(count))
         shown["num_referencing_filters"] = 0
         return shown
     }
 
     private static func list(_ call: APICall) throws -> APIAnswer {
         let rows = try ObjectRow.all("list", call.theAccount().id, call.transaction)
-        return .result(.array(try rows.map { .object(try shown($0, call)) }))
+        let counts = try ListItems.count(rows.map(\.id), call.transaction)
+        return .result(.array(rows.map { .object(shown($0, count: counts[$0.id] ?? 0)) }))
     }
 
     private static func create(_ call: APICall) throws -> APIAnswer {
@@ -92,15 +95,14 @@ enum RulesLists {
                     || byte == UInt8(ascii: "_")
             })
         else { throw APIError.invalid("name", "lower-case letters, digits and _", found: name) }
-        let others = try ObjectRow.all("list", account.id, call.transaction)
-        guard !others.contains(where: { $0.name == name }) else {
+        try ObjectRow.requireRoom(Limits.apiListsMax, "lists", "list", account.id, call.transaction)
+        guard try !ObjectRow.hasName(name, but: "", "list", account.id, call.transaction) else {
             throw APIError.conflict("A list with the name \(name) exists already")
         }
         let list = ObjectRow(
-            kind: "list", scopeID: account.id, name: name,
+            kind: "list", scopeID: account.id, id: call.newID(), name: name,
             body: [
                 "name": .string(name), "kind": call.body["kind"] ?? "ip", "description": call.body["description"] ?? "",
-                "items": [],
             ], at: call.now)
         try list.insert(call.transaction)
         publish(list, call)
@@ -113,38 +115,36 @@ enum RulesLists {
             Change(key: "account/\(list.scopeID)/list/\(list.id)", value: JSONValue.object(list.body).bytes))
     }
 
-    private static func store(_ list: inout ObjectRow, _ call: APICall) throws {
-        try list.update(at: call.now, call.transaction)
-        publish(list, call)
-        call.audit("update", "list", list.id, after: .object(try shown(list, call)))
-    }
-
     private static func update(_ call: APICall) throws -> APIAnswer {
         var list = try find(call)
+        let before = try shown(list, call)
         if let text = call.body["description"] { list.body["description"] = text }
-        try store(&list, call)
-        return .result(try shown(list, call))
+        try list.update(at: call.now, call.transaction)
+        publish(list, call)
+        let after = try shown(list, call)
+        call.audit("update", "list", list.id, before: .object(before), after: .object(after))
+        return .result(after)
     }
 
     private static func delete(_ call: APICall) throws -> APIAnswer {
         let list = try find(call)
+        let before = try shown(list, call)
+        try ListItems.change(list, remove: .all, add: [], call)
         try list.delete(call.transaction)
         call.transaction.publish(Change(key: "account/\(list.scopeID)/list/\(list.id)", value: nil))
-        call.audit("delete", "list", list.id, before: .object(try shown(list, call)))
+        call.audit("delete", "list", list.id, before: .object(before))
         return .result(["id": .string(list.id)])
     }
 
     // MARK: Items
 
     private static func listItems(_ call: APICall) throws -> APIAnswer {
-        var found = entries(try find(call))
-        if let text = call.query["search"] { found = found.filter { $0.text.contains(text) } }
+        let list = try find(call)
         let perPage = min(max(try call.query.integer("per_page") ?? 25, 1), 500)
         // The cursor is the identifier of the last item that was shown.
-        if let cursor = call.query["cursor"] {
-            found = Array(found.drop { $0["id"]?.string != cursor }.dropFirst())
-        }
-        let page = Array(found.prefix(perPage))
+        let found = try ListItems.page(
+            list, after: call.query["cursor"], search: call.query["search"], limit: perPage + 1, call.transaction)
+        let page = found.prefix(perPage).map { JSONValue.object($0.json) }
         var info: JSONObject = ["count": .number(JSONNumber(page.count)), "per_page": .number(JSONNumber(perPage))]
         if found.count > page.count, let last = page.last?["id"] { info["cursors"] = ["after": last] }
         return .cursor(page, .object(info))
@@ -152,34 +152,23 @@ enum RulesLists {
 
     private static func showItem(_ call: APICall) throws -> APIAnswer {
         let id = call.parameter("item_id")
-        guard let item = entries(try find(call)).first(where: { $0["id"]?.string == id }) else {
+        guard let item = try ObjectRow.find(ListItems.kind, find(call).id, id, call.transaction) else {
             throw APIError.notFound("item", id)
         }
-        return .result(item)
+        return .result(item.json)
     }
 
-    private static func change(_ call: APICall, _ join: ([JSONValue], [JSONValue]) -> [JSONValue]) throws -> APIAnswer {
-        var list = try find(call)
+    private static func change(_ call: APICall, isWhole: Bool) throws -> APIAnswer {
+        let list = try find(call)
         let kind = list.body["kind"]?.string ?? ""
-        let new = try (call.body.array ?? []).enumerated().map { index, item -> JSONValue in
+        let given = try (call.body.array ?? []).enumerated().map { index, item -> (JSONValue, JSONValue) in
             guard let value = item[kind], !value.isNull else {
                 throw APIError.invalid("\(index).\(kind)", "a value: the list is one of \(kind)", found: "nothing")
             }
             if kind == "redirect" { try redirectCheck(value, at: "\(index).redirect") }
-            return [
-                "id": .string(StoreID.make()), kind: value, "comment": item["comment"] ?? .null,
-                "created_on": call.now.json,
-                "modified_on": call.now.json,
-            ]
+            return (value, item["comment"] ?? .null)
         }
-        // The later one of two that are alike stays.
-        var seen: Set<JSONValue> = []
-        let joined = join(entries(list), new).reversed().filter { seen.insert($0[kind] ?? .null).inserted }
-        guard joined.count <= Limits.apiListItemsMax else {
-            throw APIError.invalid("the list", "at most \(Limits.apiListItemsMax) items", found: "\(joined.count)")
-        }
-        list.body["items"] = .array(joined.reversed())
-        try store(&list, call)
+        try ListItems.change(list, remove: isWhole ? .others : .nothing, add: given, call)
         return .result(["operation_id": .string(StoreID.make())])
     }
 
@@ -196,10 +185,8 @@ enum RulesLists {
     }
 
     private static func removeItems(_ call: APICall) throws -> APIAnswer {
-        var list = try find(call)
         let gone = Set((call.body["items"]?.array ?? []).compactMap { $0["id"]?.string })
-        list.body["items"] = .array(entries(list).filter { !gone.contains($0["id"]?.string ?? "") })
-        try store(&list, call)
+        try ListItems.change(find(call), remove: .these(gone), add: [], call)
         return .result(["operation_id": .string(StoreID.make())])
     }
 }

@@ -121,11 +121,12 @@ struct Rulesets: Sendable {
     }
 
     private func entrypointIfAny(_ call: APICall) throws -> ObjectRow? {
-        let phase = try phase(call)
-        return try ObjectRow.all("ruleset", scope(call), call.transaction).first {
-            $0.body["phase"] == .string(phase) && $0.body["kind"] == .string(standardKind)
-        }
+        let name = Self.storedName(standardKind, try phase(call))
+        return try ObjectRow.named(name, "ruleset", scope(call), call.transaction)
     }
+
+    /// What rulesets are found by: a phase begins with one. The name that people give is in the body.
+    private static func storedName(_ kind: String, _ phase: String) -> String { "\(kind)/\(phase)" }
 
     private func entrypoint(_ call: APICall) throws -> ObjectRow {
         guard let row = try entrypointIfAny(call) else {
@@ -149,7 +150,7 @@ struct Rulesets: Sendable {
     // MARK: Rulesets
 
     private func list(_ call: APICall) throws -> APIAnswer {
-        let rows = try ObjectRow.all("ruleset", scope(call), call.transaction)
+        let rows = try ObjectRow.heads("ruleset", scope(call), call.transaction)
         return .result(.array(try rows.map { .object(try shown($0, rules: false)) }))
     }
 
@@ -158,10 +159,8 @@ struct Rulesets: Sendable {
         guard kind == standardKind || kind == "custom" else {
             throw APIError.invalid("kind", "\(standardKind) or custom, here", found: kind)
         }
-        let rows = try ObjectRow.all("ruleset", scope(call), call.transaction)
-        if kind == standardKind,
-            rows.contains(where: { $0.body["phase"] == call.body["phase"] && $0.body["kind"] == .string(kind) })
-        {
+        let name = Self.storedName(kind, call.body["phase"]?.string ?? "")
+        if kind == standardKind, try ObjectRow.named(name, "ruleset", scope(call), call.transaction) != nil {
             throw APIError(
                 409, 20217,
                 "A ruleset of this kind exists already in this phase: PUT …/phases/{phase}/entrypoint changes it")
@@ -170,14 +169,18 @@ struct Rulesets: Sendable {
     }
 
     private func insert(_ call: APICall, kind: String, phase: JSONValue) throws -> ObjectRow {
+        try ObjectRow.requireRoom(
+            Limits.apiRulesetsMax, "rulesets", "ruleset", scope(call), call.transaction)
         var row = ObjectRow(
-            kind: "ruleset", scopeID: try scope(call), name: call.body["name"]?.string ?? "default",
+            kind: "ruleset", scopeID: try scope(call), id: call.newID(),
+            name: Self.storedName(kind, phase.string ?? ""),
             body: [
                 "name": call.body["name"] ?? "default", "description": call.body["description"] ?? "",
                 "kind": .string(kind), "phase": phase, "rules": [],
             ], at: call.now)
         row.body["rules"] = .array(try rules(call.body["rules"]?.array ?? [], of: row, call))
         try row.insert(call.transaction)
+        try row.keepHead(without: "rules", call.transaction)
         publish(row, call)
         call.audit("create", "ruleset", row.id, after: .object(try shown(row)))
         return row
@@ -193,12 +196,11 @@ struct Rulesets: Sendable {
 
     private func replace(_ row: inout ObjectRow, _ call: APICall) throws {
         let before = try shown(row)
-        if let name = call.body["name"]?.string {
-            row.name = name
-            row.body["name"] = .string(name)
+        for name in ["name", "description"] {
+            if let text = call.body[name] { row.body[name] = text }
         }
-        if let text = call.body["description"] { row.body["description"] = text }
-        row.body["rules"] = .array(try rules(call.body["rules"]?.array ?? [], of: row, call))
+        // Rules that nobody mentions stay, as name and description do; an empty list removes them.
+        if let given = call.body["rules"]?.array { row.body["rules"] = .array(try rules(given, of: row, call)) }
         try store(&row, before, call)
     }
 
@@ -207,6 +209,7 @@ struct Rulesets: Sendable {
             throw APIError.invalid("rules", "at most \(Limits.apiRulesMax) rules")
         }
         try row.update(at: call.now, call.transaction)
+        try row.keepHead(without: "rules", call.transaction)
         publish(row, call)
         call.audit("update", "ruleset", row.id, before: .object(before), after: .object(try shown(row)))
     }

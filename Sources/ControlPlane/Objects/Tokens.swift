@@ -64,10 +64,20 @@ struct TokenRow: Sendable {
         ).first.map { try TokenRow($0) }
     }
 
-    static func all(of owner: Tokens.Owner, _ transaction: Transaction) throws -> [TokenRow] {
-        try transaction.query(
-            "SELECT \(columns) FROM tokens WHERE \(owner.column) = ? ORDER BY issued_on, id", [.text(owner.id)]
+    static func page(
+        of owner: Tokens.Owner, _ paging: Paging, _ transaction: Transaction
+    ) throws -> (rows: [TokenRow], total: Int) {
+        let rows = try transaction.query(
+            "SELECT \(columns) FROM tokens WHERE \(owner.column) = ? ORDER BY issued_on, id LIMIT ? OFFSET ?",
+            [.text(owner.id), SQLValue(paging.perPage), SQLValue(paging.offset)]
         ).map { try TokenRow($0) }
+        return (rows, try count(of: owner, transaction))
+    }
+
+    static func count(of owner: Tokens.Owner, _ transaction: Transaction) throws -> Int {
+        Int(
+            try transaction.first("SELECT count(*) FROM tokens WHERE \(owner.column) = ?", [.text(owner.id)])?
+                .integer(0) ?? 0)
     }
 
     func insert(hash: [UInt8], _ transaction: Transaction) throws {
@@ -215,14 +225,17 @@ enum Tokens {
     }
 
     private static func list(_ call: APICall) throws -> APIAnswer {
-        let tokens = try TokenRow.all(of: owner(call), call.transaction)
         let paging = try call.paging()
-        let page = paging.slice(tokens)
-        return .page(page.map { .object($0.json(at: call.now)) }, paging.info(count: page.count, total: tokens.count))
+        let (tokens, total) = try TokenRow.page(of: owner(call), paging, call.transaction)
+        return .page(
+            tokens.map { .object($0.json(at: call.now)) }, paging.info(count: tokens.count, total: total))
     }
 
     private static func create(_ call: APICall) throws -> APIAnswer {
         let owner = try owner(call)
+        guard try TokenRow.count(of: owner, call.transaction) < Limits.apiTokensMax else {
+            throw APIError.conflict("There are \(Limits.apiTokensMax) tokens already, which is the most there may be")
+        }
         var token = TokenRow(name: "", policies: [], owner: owner, at: call.now)
         try take(call, into: &token)
         let secret = APIToken.make()
@@ -267,6 +280,7 @@ enum Tokens {
         }
         policy["permission_groups"] = .array(groups)
         policy["resources"] = json["resources"] ?? [:]
+        try checkResources(json["resources"], at: "policies.\(index).resources")
         let count = TokenPolicy(.object(policy)).resources.count
         guard count <= Limits.apiPolicyResourcesMax else {
             throw APIError.invalid(
@@ -274,6 +288,36 @@ enum Tokens {
         }
         try requireMayGrant(TokenPolicy(.object(policy)), call)
         return .object(policy)
+    }
+
+    /// - Throws: `APIError` for what names nothing: it would allow nothing, and nobody would see why.
+    private static func checkResources(_ value: JSONValue?, at path: String) throws(APIError) {
+        guard let members = value?.object?.members, !members.isEmpty else {
+            throw .invalid(path, "at least one resource", found: "none")
+        }
+        for (name, value) in members {
+            guard isResource(name, [.account, .zone, .user]) else {
+                throw .invalid(
+                    path, "com.cloudflare.api.account.zone.ID and the like, or .*", found: "\(name.prefix(100))")
+            }
+            if let inner = value.object {
+                guard isResource(name, [.account]), !inner.isEmpty else {
+                    throw .invalid("\(path).\(name.prefix(100))", "zones within an account")
+                }
+                for (zone, value) in inner.members where !isResource(zone, [.zone]) || value.string != "*" {
+                    throw .invalid(
+                        "\(path).\(name.prefix(100))", "zones, each with \"*\"", found: "\(zone.prefix(100))")
+                }
+            } else if value.string != "*" {
+                throw .invalid("\(path).\(name.prefix(100))", "\"*\"", found: BodySchema.shown(value))
+            }
+        }
+    }
+
+    private static func isResource(_ name: String, _ scopes: [Permission.Scope]) -> Bool {
+        guard let dot = name.lastIndex(of: ".") else { return false }
+        let id = name[name.index(after: dot)...]
+        return scopes.contains { $0.rawValue == name[..<dot] } && (id == "*" || ObjectID.isValid(String(id)))
     }
 
     /// - Throws: `APIError` if the caller could do by a policy what they cannot do themselves.

@@ -46,8 +46,10 @@ struct ZoneRow: Sendable {
     }
 
     /// A new one, active at once: who runs the control plane decides what it serves.
-    init(name: DomainName, account: AccountRow, type: String, nameServers: [String], at now: APITime) {
-        id = StoreID.make()
+    init(
+        id: String, name: DomainName, account: AccountRow, type: String, nameServers: [String], at now: APITime
+    ) {
+        self.id = id
         accountID = account.id
         accountName = account.name
         self.name = name.text
@@ -312,9 +314,13 @@ enum Zones {
         let account = try account(call)
         try call.caller.require(write, .zone("*", account: account.id))
         try requireOwnNames(name, account, call)
-        let zone = ZoneRow(
-            name: name, account: account, type: type,
+        var zone = ZoneRow(
+            id: call.newID(), name: name, account: account, type: type,
             nameServers: try NameServers.of(account, call.transaction), at: call.now)
+        if call.restoredID != nil {
+            zone.isPaused = call.body["paused"]?.boolean ?? false
+            zone.vanityNameServers = call.body["vanity_name_servers"] ?? []
+        }
         try zone.insert(call.transaction)
         let shown = zone.json(at: call.now)
         call.audit("create", "zone", zone.id, after: shown, scope: zone.auditScope)
@@ -381,8 +387,29 @@ enum Zones {
         return .result(shown)
     }
 
+    /// What goes with the zone, each with a row of its own: so its history tells what there was.
+    private static func auditContents(_ zone: ZoneRow, _ call: APICall) throws {
+        let records = try RecordRow.select(
+            where: "zone_id = ?", [.text(zone.id)], order: "id", limit: Limits.apiRecordsPerZoneMax, offset: 0,
+            call.transaction)
+        for record in records { call.audit("delete", "dns_record", record.id, before: .object(record.json)) }
+        let settings = try call.transaction.query(
+            "SELECT id, body FROM objects WHERE kind = 'setting' AND scope_id = ?", [.text(zone.id)])
+        for row in settings {
+            call.audit("delete", "setting", try row.text(0), before: try JSONValue(stored: try row.text(1)))
+        }
+        for kind in ["ruleset", "site", "load_balancer", "healthcheck", "pagerule"] {
+            for row in try ObjectRow.all(kind, zone.id, call.transaction) {
+                let isSite = kind == "site"
+                call.audit(
+                    "delete", kind, isSite ? zone.id : row.id, before: .object(isSite ? row.body : row.json))
+            }
+        }
+    }
+
     private static func delete(_ call: APICall) throws -> APIAnswer {
         let zone = try call.theZone()
+        try auditContents(zone, call)
         try zone.delete(call.transaction)
         call.audit("delete", "zone", zone.id, before: zone.json(at: call.now))
         return .result(["id": .string(zone.id)])

@@ -65,5 +65,9 @@ extension Schema {
         """,
         "CREATE INDEX rollouts_by_object ON rollouts (kind, object_id, created_on)",
         "CREATE INDEX rollouts_by_state ON rollouts (state)",
+        // Of large objects, what lists of them show.
+        "ALTER TABLE objects ADD COLUMN head {text}",
+        // Which numbers a change got: its audit rows have the same time.
+        "CREATE INDEX outbox_by_time ON outbox (created)",
     ]
 }

@@ -8,12 +8,13 @@ package enum StoreID {
         return hex(generator.next(), generator.next())
     }
 
-    /// One that sorts by time, in milliseconds, and is random beyond that. Rows that only ever come (audit) go to the
-    /// end of their index.
-    package static func ordered(at microseconds: Int64) -> String {
+    /// One that sorts by time, in microseconds, then by the number, and is random beyond that. Rows that only ever come
+    /// (audit) go to the end of their index.
+    package static func ordered(at microseconds: Int64, number: Int = 0) -> String {
         var generator = SystemRandomNumberGenerator()
-        let milliseconds = UInt64(clamping: microseconds / 1000)
-        return hex(milliseconds << 16 | UInt64.random(in: 0...0xffff, using: &generator), generator.next())
+        let time = UInt64(clamping: microseconds)
+        let place = UInt64(UInt16(clamping: number)) << 48
+        return hex((time / 1000) << 16 | (time % 1000) << 6, place | generator.next() >> 16)
     }
 
     private static func hex(_ high: UInt64, _ low: UInt64) -> String {

@@ -28,7 +28,8 @@ package final class Transaction {
     private let key: SecretKey
     private let isWrite: Bool
     private var changes: [Change] = []
-    private var audits: [SQLStatement] = []
+    /// The rows' values, one after the other.
+    private var audits: [[SQLValue]] = []
     private var isEnded = false
     /// The first statement's error.
     private(set) var failure: StoreError?
@@ -78,18 +79,31 @@ package final class Transaction {
     /// Adds a row to the audit log, in this transaction.
     package func audit(_ entry: AuditEntry) {
         guard admitWrite("audit") else { return }
-        let id = StoreID.ordered(at: now)
+        // In the order of their changes: what was first undoes last.
+        let id = StoreID.ordered(at: now, number: audits.count)
         if marker == nil { marker = id }
-        audits.append(
-            SQLStatement(
-                sql: """
-                    INSERT INTO audit (id, at, actor, action, resource, scope, before, after, request_id)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-                    """,
-                values: [
-                    .text(id), .integer(now), .text(entry.actor), .text(entry.action), .text(entry.resource),
-                    .text(entry.scope), SQLValue(entry.before), SQLValue(entry.after), .text(entry.requestID),
-                ]))
+        audits.append([
+            .text(id), .integer(now), .text(entry.actor), .text(entry.action), .text(entry.resource),
+            .text(entry.scope), SQLValue(entry.before), SQLValue(entry.after), .text(entry.requestID),
+        ])
+    }
+
+    /// Few statements for many rows, and few different ones.
+    private var auditStatements: [SQLStatement] {
+        var statements: [SQLStatement] = []
+        var place = 0
+        for size in Limits.auditRowsPerStatement {
+            let row = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            let sql = """
+                INSERT INTO audit (id, at, actor, action, resource, scope, before, after, request_id)
+                VALUES \(Array(repeating: row, count: size).joined(separator: ", "))
+                """
+            while audits.count - place >= size {
+                statements.append(SQLStatement(sql: sql, values: Array(audits[place..<place + size].joined())))
+                place += size
+            }
+        }
+        return statements
     }
 
     /// Seals a secret with the store's key. The context, such as "certificate/<id>", has to be the same at `open`: a
@@ -117,10 +131,10 @@ package final class Transaction {
     /// What is to be written before the commit. The outbox row comes last: whoever changes the same rows later gets a
     /// later one, since he had to wait for this commit.
     func closing() throws(StoreError) -> [SQLStatement] {
-        for statement in audits {
-            for value in statement.values { try value.check() }
+        for row in audits {
+            for value in row { try value.check() }
         }
-        guard !changes.isEmpty else { return audits }
+        guard !changes.isEmpty else { return auditStatements }
         for change in changes where !(1...Limits.configKeyBytesMax).contains(change.key.utf8.count) {
             throw .invalid(
                 "a published key of \(change.key.utf8.count) bytes, expected 1 to \(Limits.configKeyBytesMax)")
@@ -134,7 +148,7 @@ package final class Transaction {
         } catch {
             throw error.kind == .tooLarge ? .tooLarge("\(error)") : .invalid("\(error)")
         }
-        return audits + [
+        return auditStatements + [
             SQLStatement(
                 sql: "INSERT INTO outbox (changes, created) VALUES (?, ?)", values: [.blob(group), .integer(now)])
         ]

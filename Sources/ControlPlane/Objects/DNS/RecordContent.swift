@@ -135,7 +135,10 @@ struct RecordContent: Sendable, Equatable {
         case .hexadecimal:
             let digits = value.string?.filter { $0 != " " }.lowercased() ?? ""
             guard !digits.isEmpty, digits.utf8.count % 2 == 0, digits.utf8.count <= 4096,
-                digits.allSatisfy(\.isHexDigit)
+                digits.utf8.allSatisfy({
+                    (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+                        || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
+                })
             else {
                 throw .invalid(path, "an even number of hexadecimal digits", found: BodySchema.shown(value))
             }

@@ -28,11 +28,11 @@ enum RecordDraft {
     static func notFound(_ id: String) -> APIError { APIError(404, 81044, "Record does not exist.") }
 
     /// A new record.
-    static func create(_ body: JSONValue, _ zone: ZoneRow, at now: APITime, _ transaction: Transaction) throws
-        -> RecordRow
-    {
+    static func create(
+        _ body: JSONValue, id: String = StoreID.make(), _ zone: ZoneRow, at now: APITime, _ transaction: Transaction
+    ) throws -> RecordRow {
         var record = RecordRow(
-            zoneID: zone.id, name: try name(body, zone), type: try type(body),
+            id: id, zoneID: zone.id, name: try name(body, zone), type: try type(body),
             content: RecordContent(stored: "", priority: nil, data: nil), at: now)
         try take(body, into: &record, isNew: true, at: now)
         try check(record, zone, transaction)

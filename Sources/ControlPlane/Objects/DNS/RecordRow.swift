@@ -50,8 +50,8 @@ struct RecordRow: Sendable {
     }
 
     /// A new one.
-    init(zoneID: String, name: String, type: RecordType, content: RecordContent, at now: APITime) {
-        id = StoreID.make()
+    init(id: String, zoneID: String, name: String, type: RecordType, content: RecordContent, at now: APITime) {
+        self.id = id
         self.zoneID = zoneID
         self.name = name
         self.type = type

@@ -69,7 +69,8 @@ enum Records {
 
     private static func create(_ call: APICall) throws -> APIAnswer {
         try RecordDraft.requireRoom(for: 1, in: call.theZone(), call.transaction)
-        let record = try RecordDraft.create(call.body, call.theZone(), at: call.now, call.transaction)
+        let record = try RecordDraft.create(
+            call.body, id: call.newID(), call.theZone(), at: call.now, call.transaction)
         call.audit("create", "dns_record", record.id, after: .object(record.json))
         return .result(record.json)
     }
@@ -162,7 +163,8 @@ enum Records {
                 "priority": line.priority.map { .number(JSONNumber($0)) } ?? 0,
             ]
             do {
-                _ = try RecordDraft.create(body, zone, at: call.now, call.transaction)
+                let record = try RecordDraft.create(body, zone, at: call.now, call.transaction)
+                call.audit("create", "dns_record", record.id, after: .object(record.json))
                 added += 1
             } catch let error as APIError where error == RecordDraft.identical {
                 // It is there already: importing a file again changes nothing.
