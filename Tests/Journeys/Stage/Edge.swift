@@ -63,13 +63,17 @@ final class Edge: @unchecked Sendable {
     /// The configuration file's name, unique in its stage.
     let fileName: String
 
-    /// - Parameter launcher: a command that the edge's own is handed to, such as a shell that lowers a limit first.
-    init(_ configuration: EdgeConfiguration, launcher: [String] = [], on stage: Stage) throws {
+    /// - Parameters:
+    ///   - launcher: a command that the edge's own is handed to, such as a shell that lowers a limit first.
+    ///   - command: what the binary is told to do.
+    init(
+        _ configuration: EdgeConfiguration, launcher: [String] = [], command: [String] = ["up"], on stage: Stage
+    ) throws {
         self.configuration = configuration
         self.stage = stage
         fileName = stage.unique("martlet") + ".yaml"
         let file = try stage.write(configuration.text, to: fileName)
-        process = try stage.start(launcher + [Self.binary(), "up", "-c", file.path])
+        process = try stage.start(launcher + [Self.binary()] + command + ["-c", file.path])
     }
 
     /// `MARTLET_BINARY`, else the `martlet` that was built beside these tests.
