@@ -83,8 +83,12 @@ struct HostileTests {
     @Test("a child that asks and does not read is cut once too much waits, and others are served")
     func slowChild() async throws {
         var bounds = LogBounds()
-        bounds.childQueueBytesMax = 2 * 1024 * 1024
-        let root = try await TestRoot(bounds: bounds)
+        bounds.childQueueBytesMax = 6 * 1024 * 1024
+        let cut = Mutex<PeerMessage.Goodbye?>(nil)
+        let hooks = ConfigNode.Hooks(onReport: { report in
+            if case .childCut("edge-1", let goodbye) = report { cut.withLock { $0 = goodbye } }
+        })
+        let root = try await TestRoot(bounds: bounds, hooks: hooks)
         root.desk.state.withLock { $0.nodes[NodeName("edge-1")!] = .leaf }
         for number in 0..<8 {
             let value = [UInt8](repeating: UInt8(number), count: 400_000)
@@ -100,7 +104,10 @@ struct HostileTests {
             try await peer.say(
                 .follow(PeerMessage.Follow(stream: UInt32(stream), position: .none, wantsSnapshot: false)))
         }
-        try await eventually("it is cut") { await root.node.nodes().isEmpty && root.node.status.childCount == 0 }
+        try await eventually("it is cut") { cut.withLock { $0 != nil } }
+        #expect(cut.withLock { $0?.reason } == .slow)
+        #expect(cut.withLock { $0?.text.contains("wait to be read") } == true)
+        try await eventually("it is gone") { root.node.status.childCount == 0 }
         try await stillServes(root)
         await peer.close()
         await root.stop()

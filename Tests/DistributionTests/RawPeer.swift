@@ -71,6 +71,7 @@ final class RawPeer: Sendable {
         var configuration = TLSConfiguration.makeClientConfiguration()
         configuration.certificateVerification = .none
         configuration.applicationProtocols = [alpn]
+        configuration.shutdownTimeout = .milliseconds(100)
         if let identity {
             configuration.certificateChain = [
                 .certificate(try NIOSSLCertificate(bytes: identity.certificateDER, format: .der))

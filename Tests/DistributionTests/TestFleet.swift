@@ -124,7 +124,7 @@ final class TestRoot: Sendable {
 
     init(
         desk: TestDesk? = nil, at position: LogPosition = LogPosition(epoch: 1, sequence: 0, hash: .zero),
-        port: Int = 0, bounds: LogBounds = LogBounds()
+        port: Int = 0, bounds: LogBounds = LogBounds(), hooks: ConfigNode.Hooks = ConfigNode.Hooks()
     ) async throws {
         scratch = try Scratch()
         self.desk = try desk ?? TestDesk()
@@ -134,7 +134,7 @@ final class TestRoot: Sendable {
             door: ConfigNode.Door(
                 listen: PeerAddress(host: "127.0.0.1", port: port), desk: self.desk.desk,
                 isAdmitted: self.desk.isAdmitted),
-            bounds: bounds, log: quiet)
+            hooks: hooks, bounds: bounds, log: quiet)
         sealer = Mutex(LogSealer(at: position))
     }
 

@@ -40,7 +40,8 @@ final class NodeCore {
 
     var links: [LogPeer: Link] = [:]
     private var childCount = 0
-    private var unflushed: Set<LogPeer> = []
+    /// Bytes that were written to each since the last flush.
+    private var unflushed: [LogPeer: Int] = [:]
     var attempts: [LogPeer: ParentAttempt] = [:]
     private var nextChild: UInt64 = 1
     private var importNumber: UInt64 = 0
@@ -146,23 +147,27 @@ final class NodeCore {
 
     private func send(_ record: PeerRecord, to peer: LogPeer) {
         guard let link = links[peer] else { return }
+        let written = unflushed[peer, default: 0] &+ record.byteCount
+        unflushed[peer] = written
+        // One read of a child may hold a thousand questions: whoever is cut in the end is not answered first.
+        guard written <= setup.bounds.childQueueBytesMax else { return }
         var buffer = link.channel.allocator.buffer(capacity: record.byteCount)
         buffer.writeBytes(record.head)
         buffer.writeBytes(record.body)
         bytesSent &+= UInt64(record.byteCount)
         link.channel.write(buffer, promise: nil)
-        unflushed.insert(peer)
     }
 
     /// Sends what was written, and cuts who does not read it.
     private func flush() {
         let peers = unflushed
-        unflushed = []
-        for peer in peers {
+        unflushed = [:]
+        for (peer, written) in peers {
             guard let link = links[peer] else { continue }
             link.channel.flush()
-            guard link.unwrittenBytes > setup.bounds.childQueueBytesMax else { continue }
-            cut(peer, PeerMessage.Goodbye(.slow, "\(link.unwrittenBytes) bytes wait to be read"))
+            let waiting = max(written, link.unwrittenBytes)
+            guard waiting > setup.bounds.childQueueBytesMax else { continue }
+            cut(peer, PeerMessage.Goodbye(.slow, "\(waiting) bytes wait to be read"))
         }
     }
 
@@ -184,6 +189,7 @@ final class NodeCore {
                 "node": "\(link.certificate.name)", "role": "\(link.certificate.role.word)",
                 "reason": "\(goodbye.reason)", "why": "\(goodbye.text)",
             ])
+        if case .child = peer { setup.hooks.onReport?(.childCut(name: link.certificate.name.text, goodbye)) }
         if let record = try? PeerRecord(.goodbye(goodbye)) { send(record, to: peer) }
         close(peer)
         tell { machine, now in machine.disconnected(peer, now) }
@@ -212,7 +218,7 @@ final class NodeCore {
     }
 
     private func remove(_ peer: LogPeer) -> Link? {
-        unflushed.remove(peer)
+        unflushed.removeValue(forKey: peer)
         guard let link = links.removeValue(forKey: peer) else { return nil }
         if case .child = peer { childCount -= 1 }
         return link
