@@ -151,7 +151,7 @@ package final class PurgeFollower: Sendable {
     private func execute(_ order: Order) async {
         guard let name = name(of: order.zone) else { return }
         let zone = zones(order.zone)
-        let cached = (zone?.sites ?? []).flatMap { [$0.clear, $0.secure] }.compactMap(\.cache)
+        let cached = (zone?.served ?? []).compactMap(\.cache)
         guard let any = cached.first ?? cache.zone(Zone(name: name, hostnames: [], origins: [])) else { return }
         let scopes = order.purge.map { Self.scopes($0, zone, any) } ?? [.everything]
         let count = await cache.purge(

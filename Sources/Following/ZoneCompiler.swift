@@ -4,6 +4,7 @@ package import Cache
 package import Certificates
 import ConfigModel
 import JSON
+import Limits
 package import Origin
 package import Pipeline
 package import Replica
@@ -47,6 +48,11 @@ package final class ZoneCompiler: Sendable {
     private let http2IsOn = Atomic<Bool>(true)
     /// Which zones read which other keys of the replica when they were made.
     private let users = Mutex<[String: Set<ZoneID>]>([:])
+    private struct Former {
+        weak var zone: FollowedZone?
+    }
+    /// What zones were made into last.
+    private let former = Mutex<[ZoneID: Former]>([:])
     /// Zones that are to be made again at a time: microseconds since 1970.
     private let renewals = Mutex<[ZoneID: Int64]>([:])
 
@@ -87,16 +93,28 @@ package final class ZoneCompiler: Sendable {
         renewals.withLock { $0[id] = isDeveloped ? content.developmentUntil : nil }
         let behaviour = ZoneBehaviour(
             content.settings, isCached: !isDeveloped && cacheIsOn.load(ordering: .relaxed))
-        var sites: [FollowedZone.Site] = []
-        if !content.isPaused {
-            var balanced = BalancedOrigins(replica: parts.replica, account: content.account, behaviour: behaviour)
-            defer { note(id, balanced.readKeys) }
-            sites += try balancerSites(content, behaviour, &balanced)
-            if let site = content.site { sites.append(try ownSite(site, content, behaviour)) }
-            sites += try recordSites(content, behaviour)
-        }
-        return FollowedZone(
+        guard !content.isPaused else { return FollowedZone(name: content.name, sites: [], certificates: nil) }
+        let former = former.withLock { $0[id]?.zone }
+        var balanced = BalancedOrigins(replica: parts.replica, account: content.account, behaviour: behaviour)
+        defer { note(id, balanced.readKeys) }
+        var sites = try balancerSites(content, behaviour, &balanced)
+        if let site = content.site { sites.append(try ownSite(site, content, behaviour)) }
+        sites += recordSites(content, behaviour, former)
+        let zone = FollowedZone(
             name: content.name, sites: sites, certificates: try certificates(content, behaviour, sites))
+        remember(zone, id)
+        return zone
+    }
+
+    /// So that the next version can take over what did not change: with it, its pools of connections.
+    private func remember(_ zone: FollowedZone, _ id: ZoneID) {
+        former.withLock { former in
+            // Those that nobody holds any more are swept out now and then.
+            if former.count >= 1024, former.count.nonzeroBitCount == 1 {
+                former = former.filter { $0.value.zone != nil }
+            }
+            former[id] = Former(zone: zone)
+        }
     }
 
     private func note(_ id: ZoneID, _ keys: Set<String>) {
@@ -106,8 +124,8 @@ package final class ZoneCompiler: Sendable {
 
     private func balancerSites(
         _ content: ZoneContent, _ behaviour: ZoneBehaviour, _ balanced: inout BalancedOrigins
-    ) throws -> [FollowedZone.Site] {
-        var sites: [FollowedZone.Site] = []
+    ) throws -> [FollowedSite] {
+        var sites: [FollowedSite] = []
         for balancer in content.balancers {
             guard let name = balancer["name"]?.string, balancer["proxied"]?.boolean ?? false,
                 let clear = try balanced.site(balancer, isSecure: false),
@@ -127,7 +145,7 @@ package final class ZoneCompiler: Sendable {
     /// The zone as martlet.yaml has it. What Cloudflare's settings switch off is off here too; else it says how it is.
     private func ownSite(
         _ site: JSONObject, _ content: ZoneContent, _ behaviour: ZoneBehaviour
-    ) throws -> FollowedZone.Site {
+    ) throws -> FollowedSite {
         var zone = try Zone.parse(site: site, named: content.name)
         let standard = behaviour.zone(content.name, hostnames: [], origins: [], listensHTTPS: parts.certificates != nil)
         zone.cache.isEnabled = zone.cache.isEnabled && standard.cache.isEnabled
@@ -135,29 +153,37 @@ package final class ZoneCompiler: Sendable {
         return try self.site(zone, zone)
     }
 
-    private func recordSites(_ content: ZoneContent, _ behaviour: ZoneBehaviour) throws -> [FollowedZone.Site] {
+    /// One site a name. Who asks for it first makes it, unless the zone's former version has the very same.
+    private func recordSites(
+        _ content: ZoneContent, _ behaviour: ZoneBehaviour, _ former: FollowedZone?
+    ) -> [FollowedSite] {
         var addresses: [String: [String]] = [:]
         var names: [String] = []
         for record in content.records where ["A", "AAAA", "CNAME"].contains(record.type) {
             if addresses[record.name] == nil { names.append(record.name) }
             addresses[record.name, default: []].append(record.content)
         }
-        return try names.map { name in
-            func zone(isSecure: Bool) -> Zone {
-                let origins = (addresses[name] ?? []).map {
-                    behaviour.origin($0, port: nil, for: name, isSecure: isSecure)
-                }
-                return behaviour.zone(
-                    content.name, hostnames: [name], origins: origins, listensHTTPS: parts.certificates != nil)
+        let known = former?.servedByHost ?? [:]
+        let (zoneName, listensHTTPS) = (content.name, parts.certificates != nil)
+        return names.map { name in
+            let origins = Array((addresses[name] ?? []).prefix(Limits.originsPerZoneMax))
+            let served = known[name]
+            return FollowedSite(hostnames: [name]) { [self] isSecure in
+                let zone = behaviour.zone(
+                    zoneName, hostnames: [name],
+                    origins: origins.map { behaviour.origin($0, port: nil, for: name, isSecure: isSecure) },
+                    listensHTTPS: listensHTTPS)
+                if let same = served?.first(where: { $0.configuration == zone }) { return same }
+                return try serve(zone)
             }
-            return try site(zone(isSecure: false), zone(isSecure: true))
         }
     }
 
-    private func site(_ clear: Zone, _ secure: Zone) throws -> FollowedZone.Site {
+    private func site(_ clear: Zone, _ secure: Zone) throws -> FollowedSite {
         let served = try serve(clear)
-        return FollowedZone.Site(
-            hostnames: clear.hostnames, clear: served, secure: secure == clear ? served : try serve(secure))
+        guard secure != clear else { return FollowedSite(hostnames: clear.hostnames, served: served) }
+        let other = try serve(secure)
+        return FollowedSite(hostnames: clear.hostnames) { isSecure in isSecure ? other : served }
     }
 
     private func serve(_ zone: Zone) throws -> ServedZone {
@@ -168,7 +194,7 @@ package final class ZoneCompiler: Sendable {
     }
 
     private func certificates(
-        _ content: ZoneContent, _ behaviour: ZoneBehaviour, _ sites: [FollowedZone.Site]
+        _ content: ZoneContent, _ behaviour: ZoneBehaviour, _ sites: [FollowedSite]
     ) throws -> ZoneCertificates? {
         guard let shelf = parts.certificates else { return nil }
         let given = try content.certificates.map { certificate in
@@ -198,7 +224,7 @@ extension ZoneCompiler {
     private static let localNamesMax = 100
 
     /// What the local authority vouches for: the zone, what lies right below it, and the deeper or foreign names.
-    private static func localNames(_ zone: String, _ sites: [FollowedZone.Site]) -> [String] {
+    private static func localNames(_ zone: String, _ sites: [FollowedSite]) -> [String] {
         let hosts = sites.flatMap(\.hostnames)
         // Nothing lies below "*" or below an address.
         guard zone.contains(where: \.isLetter) else {

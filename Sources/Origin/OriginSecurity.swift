@@ -1,4 +1,6 @@
 package import ConfigModel
+import Glibc
+import Limits
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
@@ -35,15 +37,32 @@ package final class OriginSecurity: Sendable {
         configuration.applicationProtocols = offer.protocols
         configuration.certificateVerification = origin.tls.verify ? .fullVerification : .none
         if let authority = origin.tls.certificateAuthority {
+            try requireRegular(authority)
             configuration.trustRoots = .file(authority)
         }
         if let client = origin.tls.clientCertificate {
+            try requireRegular(client.certificate)
+            try requireRegular(client.key)
             configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(client.certificate)
                 .map { .certificate($0) }
             configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: client.key, format: .pem))
         }
         return try NIOSSLContext(configuration: configuration)
     }
+
+    /// What is read may be named by who does not own this machine: a device or a pipe would keep the thread for ever.
+    private static func requireRegular(_ path: String) throws {
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            throw UnusableFile(description: "\(path): \(String(cString: strerror(errno)))")
+        }
+        guard status.st_mode & S_IFMT == S_IFREG, status.st_size <= Limits.certificateFileBytesMax else {
+            throw UnusableFile(
+                description: "\(path): expected a regular file of at most \(Limits.certificateFileBytesMax) bytes")
+        }
+    }
+
+    private struct UnusableFile: Error, CustomStringConvertible { let description: String }
 
     /// The context for an offer; at once, but for the first time that HTTP/1.1 alone is offered where both usually are:
     /// the files are then read on another thread.

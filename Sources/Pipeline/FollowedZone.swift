@@ -3,31 +3,52 @@ package import ConfigModel
 import HTTPWire
 package import Origin
 package import Replica
+import Synchronization
+
+/// Hosts of a zone that is followed, which are served alike. What serves them is made when the first request asks for it:
+/// a zone may have a hundred thousand names, of which most are never asked for.
+package final class FollowedSite: Sendable {
+    package let hostnames: [String]
+    private let make: @Sendable (_ isSecure: Bool) throws -> ServedZone
+    private let clear = AtomicLazyReference<ServedZone>()
+    private let secure = AtomicLazyReference<ServedZone>()
+
+    /// - Parameter make: What serves requests in the clear, or those over TLS: Cloudflare's `ssl` setting lets them go to
+    ///   different ports. Called when it is first needed, on the thread that does; more than once if several need it at once.
+    package init(hostnames: [String], make: @escaping @Sendable (_ isSecure: Bool) throws -> ServedZone) {
+        self.hostnames = hostnames
+        self.make = make
+    }
+
+    /// One that is made already, and that serves both.
+    package init(hostnames: [String], served: ServedZone) {
+        self.hostnames = hostnames
+        make = { _ in served }
+        _ = clear.storeIfNil(served)
+        _ = secure.storeIfNil(served)
+    }
+
+    /// nil: it cannot be served.
+    package func served(isSecure: Bool) -> ServedZone? {
+        if let known = made(isSecure: isSecure) { return known }
+        guard let fresh = try? make(isSecure) else { return nil }
+        return isSecure ? secure.storeIfNil(fresh) : clear.storeIfNil(fresh)
+    }
+
+    /// What has been made so far.
+    package func made(isSecure: Bool) -> ServedZone? { isSecure ? secure.load() : clear.load() }
+}
 
 /// A zone that came from the control plane, ready to serve. Immutable; a change of the zone makes another one, and who
 /// began with this one ends with it.
 package final class FollowedZone: Sendable {
-    /// Hosts of the zone that are served alike.
-    package struct Site: Sendable {
-        package let hostnames: [String]
-        /// For requests in the clear, and for those over TLS: Cloudflare's `ssl` setting lets them go to different ports.
-        package let clear: ServedZone
-        package let secure: ServedZone
-
-        package init(hostnames: [String], clear: ServedZone, secure: ServedZone) {
-            self.hostnames = hostnames
-            self.clear = clear
-            self.secure = secure
-        }
-    }
-
     package let name: String
-    package let sites: [Site]
+    package let sites: [FollowedSite]
     package let certificates: ZoneCertificates?
     private let hosts: HostTable
 
     /// - Parameter certificates: nil where no client speaks TLS.
-    package init(name: String, sites: [Site], certificates: ZoneCertificates?) {
+    package init(name: String, sites: [FollowedSite], certificates: ZoneCertificates?) {
         self.name = name
         self.sites = sites
         self.certificates = certificates
@@ -36,7 +57,22 @@ package final class FollowedZone: Sendable {
 
     package func served(forHost host: Span<UInt8>, isSecure: Bool) -> ServedZone? {
         guard let index = hosts.zone(forHost: host), sites.indices.contains(index) else { return nil }
-        return isSecure ? sites[index].secure : sites[index].clear
+        return sites[index].served(isSecure: isSecure)
+    }
+
+    /// What serves requests by now, of sites with one host each.
+    package var servedByHost: [String: [ServedZone]] {
+        var found: [String: [ServedZone]] = [:]
+        for site in sites where site.hostnames.count == 1 {
+            let made = [false, true].compactMap { site.made(isSecure: $0) }
+            if !made.isEmpty { found[site.hostnames[0]] = made }
+        }
+        return found
+    }
+
+    /// Everything of it that serves requests by now.
+    package var served: [ServedZone] {
+        sites.flatMap { site in [false, true].compactMap { site.made(isSecure: $0) } }
     }
 
     /// What a client is given that names a host of this zone; nil where no client speaks TLS.

@@ -41,7 +41,7 @@ private struct CacheOffice: Sendable {
     private var served: [ServedZone] {
         guard let followed = serving().followed else { return serving().zones }
         return followed.table.decoded.compactMap { zone in
-            zone.sites.first { $0.clear.cache != nil }?.clear ?? zone.sites.first?.clear
+            zone.served.first { $0.cache != nil } ?? zone.served.first
         }
     }
 
@@ -49,7 +49,7 @@ private struct CacheOffice: Sendable {
         let zone: ServedZone?
         if let followed = serving().followed {
             let found = followed.zone(forHost: name).flatMap { $0.name == name ? $0 : nil }
-            zone = found?.sites.first { $0.clear.cache != nil }?.clear ?? found?.sites.first?.clear
+            zone = found?.served.first { $0.cache != nil } ?? found?.sites.first?.served(isSecure: false)
         } else {
             zone = serving().zones.first { $0.name == name }
         }

@@ -24,7 +24,9 @@ struct DashboardEdgeTests {
     }
 
     /// An API that has edges.
-    private static func routes(_ nodes: [JSONValue], samples: [JSONValue] = []) -> [Route] {
+    private static func routes(
+        _ nodes: [JSONValue], samples: @escaping @Sendable @autoclosure () -> [JSONValue] = []
+    ) -> [Route] {
         [
             Route(.get, root + "/nodes", "Edges", "", needs: need) { _ in
                 .page(nodes, PageInfo(page: 1, perPage: 200, count: nodes.count, totalCount: nodes.count))
@@ -35,8 +37,8 @@ struct DashboardEdgeTests {
                 }
                 return .result(node)
             },
-            Route(.get, root + "/samples", "Edges", "", needs: need) { _ in .result(.array(samples)) },
-            Route(.get, root + "/nodes/{node}/samples", "Edges", "", needs: need) { _ in .result(.array(samples)) },
+            Route(.get, root + "/samples", "Edges", "", needs: need) { _ in .result(.array(samples())) },
+            Route(.get, root + "/nodes/{node}/samples", "Edges", "", needs: need) { _ in .result(.array(samples())) },
             Route(.get, root + "/join_tokens", "Edges", "", needs: need) { _ in
                 .result([["id": "t1", "role": "edge", "state": "open"]])
             },

@@ -9,7 +9,7 @@ import Testing
 
 @testable import Distribution
 
-@Suite("Joining", .timeLimit(.minutes(2)))
+@Suite("Joining", .onNodeThreads, .serialized)
 struct EnrolmentTests {
     /// What joining ends with.
     private func refusal(

@@ -6,7 +6,7 @@ import Replica
 import Synchronization
 import Testing
 
-@Suite("Following over TLS", .timeLimit(.minutes(2)))
+@Suite("Following over TLS", .onNodeThreads, .serialized)
 struct FollowingTests {
     @Test("an edge joins by a token, follows the root, and holds what was committed")
     func edge() async throws {

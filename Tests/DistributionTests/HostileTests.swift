@@ -8,7 +8,7 @@ import Testing
 
 @testable import Distribution
 
-@Suite("Hostile and slow peers", .timeLimit(.minutes(2)))
+@Suite("Hostile and slow peers", .onNodeThreads, .serialized)
 struct HostileTests {
     /// A root that still serves: an edge joins and follows.
     private func stillServes(_ root: TestRoot) async throws {

@@ -12,7 +12,7 @@ import X509
 
 @testable import Distribution
 
-@Suite("Who is believed", .timeLimit(.minutes(2)))
+@Suite("Who is believed", .onNodeThreads, .serialized)
 struct TrustTests {
     /// An identity that the authority vouches for, without a token.
     static func identity(

@@ -33,6 +33,8 @@ enum Sites {
 
     private static func put(_ call: APICall) throws -> APIAnswer {
         let zone = try call.theZone()
+        // A site opens files of the edge, reaches any port, and takes hosts outside its zone: it is the operator's.
+        try call.caller.require(.account("Edges", .write), .account(zone.accountID))
         guard let body = call.body.object else { throw APIError.invalid("", "an object") }
         let parsed: Zone
         do { parsed = try Zone.parse(site: body, named: zone.name) } catch {
@@ -75,11 +77,15 @@ enum Sites {
     private static let claims = "site_name"
 
     /// The names under which edges must find the zone although they do not end in its own.
-    private static func foreignNames(_ site: Zone, _ zone: ZoneRow) -> [String] {
+    private static func foreignNames(_ site: Zone, _ zone: ZoneRow) throws -> [String] {
         guard zone.name != "*" else { return [] }
         var names: [String] = []
         for hostname in site.hostnames {
             let name = hostname.hasPrefix("*.") ? String(hostname.dropFirst(2)) : hostname
+            guard name != "*", name == zone.name || !hostname.hasPrefix("*.") || name.contains(".") else {
+                throw APIError.invalid(
+                    "hostnames", "names of one zone; every host is the zone \"*\"'s", found: hostname)
+            }
             if name != zone.name, !name.hasSuffix("." + zone.name), !names.contains(name) { names.append(name) }
         }
         return names
@@ -87,7 +93,7 @@ enum Sites {
 
     private static func claim(_ site: Zone, _ zone: ZoneRow, _ call: APICall) throws {
         try release(zone, call.transaction)
-        for name in foreignNames(site, zone) {
+        for name in try foreignNames(site, zone) {
             if let other = try owner(of: name, call.transaction) {
                 throw APIError(
                     409, 1106,

@@ -8,7 +8,7 @@ struct KillJourneys {
         .standardizedFileURL
     private static let program = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Peers/kills.py")
 
-    /// `MARTLET_KILLS_SEED` repeats a run's choices: which process, after how long.
+    /// A hundred kills in all. `MARTLET_KILLS_SEED` repeats a run's choices: which process, after how long.
     @Test("no acknowledged write is lost, none is done twice", arguments: ["sqlite", "postgres"])
     func kills(store: String) throws {
         let stage = try Stage()
@@ -17,7 +17,7 @@ struct KillJourneys {
         let process = try stage.start(
             [
                 Self.root.appending(path: ".build/peers/bin/python").path, "-u", Self.program.path,
-                try Edge.binary(), stage.directory.path, store, "100",
+                try Edge.binary(), stage.directory.path, store, "50",
             ] + seed)
         _ = process.waitForExit(within: .seconds(600))
         #expect(process.output.hasSuffix("done\n"), "\(process.output)\(process.errors)")
