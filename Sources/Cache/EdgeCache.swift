@@ -80,9 +80,12 @@ package final class EdgeCache: Sendable {
     }
 
     /// One zone's view of it; nil where the zone is not cached.
-    package func zone(_ zone: Zone) -> CacheZone? {
+    ///
+    /// - Parameter identity: what tells the zone from others over time, without a line feed; nil: its name. A zone that is
+    ///   deleted and made again by the same name, perhaps by somebody else, is another one.
+    package func zone(_ zone: Zone, identity: String? = nil) -> CacheZone? {
         guard zone.cache.isEnabled else { return nil }
-        return CacheZone(zone: zone, store: self)
+        return CacheZone(zone: zone, identity: identity ?? zone.name, store: self)
     }
 }
 
@@ -98,11 +101,11 @@ package final class CacheZone: Sendable {
     /// Whether a task waits to forget its invalidations.
     let isSettling = Atomic<Bool>(false)
 
-    fileprivate init(zone: Zone, store: EdgeCache) {
+    fileprivate init(zone: Zone, identity: String, store: EdgeCache) {
         self.store = store
         name = zone.name
         settings = zone.cache
-        recipe = KeyRecipe(zoneName: zone.name, settings: zone.cache.key, secret: store.secret)
+        recipe = KeyRecipe(zoneName: identity, settings: zone.cache.key, secret: store.secret)
         purges = store.ledger.zone(recipe.zone)
         bypassCookies = CookieNames(zone.cache.bypassCookies)
         memoryBytesMax = zone.cache.memoryBytesMax.map { Int(clamping: $0) } ?? .max

@@ -125,9 +125,7 @@ extension ConfigurationReader {
             guard text.hasPrefix("/") else {
                 throw Misread(expected: expected, help: "a path begins with /")
             }
-            // RFC 3986, section 3.3 and 3.4: visible ASCII; a fragment is never sent.
-            guard text.utf8.count <= 2048, text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") })
-            else {
+            guard Origin.Health.isPath(text) else {
                 throw Misread(expected: expected, help: "visible ASCII, no spaces and no #; write others as %HH")
             }
             return text

@@ -89,6 +89,9 @@ package struct ControlProcess: Sendable {
     }
 
     private func serve(_ store: Store, _ edgeKey: SecretKey) async throws {
+        let keeper = ReplicaKeeper(store: store, replica: replica, log: log, onTouched: hooks.onTouched)
+        // Before a first token is made: an empty store may be a lost one.
+        try await keeper.requireStore()
         let tokenPath = options.data + "/admin-token"
         if let secret = try await Bootstrap.run(store, tokenPath: tokenPath) {
             // Shown this once, to whoever starts it; the log never sees it.
@@ -97,7 +100,6 @@ package struct ControlProcess: Sendable {
         }
         let fleet = try await FleetDoor.open(
             store, edgeKey: edgeKey, hasLocalEdge: hooks.localHealth != nil, log: log)
-        let keeper = ReplicaKeeper(store: store, replica: replica, log: log, onTouched: hooks.onTouched)
         let (position, recent) = try await keeper.catchUp()
         let (failures, failed) = AsyncStream.makeStream(of: ReplicaError.self)
         let node = try await ConfigNode.root(

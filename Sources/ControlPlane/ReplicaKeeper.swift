@@ -20,12 +20,45 @@ struct ReplicaKeeper {
         for _ in 0..<Limits.controlCatchUpAttemptsMax {
             let position = try await store.logPosition()
             let recent = try await newestFrames(upTo: position)
+            try await checkHistory(position)
             // Before the first frame there is nothing to stand at, whatever the epoch will be.
             if position.sequence == 0, replica.position.sequence == 0 { return (.none, []) }
             if follows(recent, position) { return (position, recent) }
             try await refill()
         }
         throw StoreError.unavailable("the log moves on faster than the replica can be filled")
+    }
+
+    /// - Throws: `StoreError` if the store has never numbered anything, and the replica holds something.
+    func requireStore() async throws { try require(try await store.logPosition()) }
+
+    private func require(_ position: LogPosition) throws {
+        guard position.sequence == 0, replica.position.sequence > 0 else { return }
+        throw StoreError.other(
+            "the store is empty, and the replica beside it stands at \(replica.position): restore the store, or remove the "
+                + "directory `replica` to begin anew")
+    }
+
+    /// Whether the store may have lost what others hold.
+    ///
+    /// One that is empty while the replica is not is another store, or none: nobody's zones are taken away for that. One
+    /// that stands behind the replica was restored from a backup: a new epoch makes every node take what it says now.
+    private func checkHistory(_ position: LogPosition) async throws {
+        let own = replica.position
+        guard own.sequence > 0 else { return }
+        try require(position)
+        let isLost =
+            own.epoch == position.epoch
+            && (own.sequence > position.sequence || own.sequence == position.sequence && own.hash != position.hash)
+        guard isLost else { return }
+        let epoch = try await store.startEpoch()
+        // The first frame of the epoch, so that nobody waits for a change to hear of it.
+        try await store.write { transaction in
+            transaction.publish(Change(key: "log/epoch", value: Array("\(epoch)".utf8)))
+        }
+        log.warning(
+            "the store stands behind its replica, as after a restored backup: a new epoch begins",
+            metadata: ["store": "\(position)", "replica": "\(own)", "epoch": "\(epoch)"])
     }
 
     /// Frames that end at a position, oldest first, as many as children are offered.

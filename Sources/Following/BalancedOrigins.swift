@@ -73,15 +73,23 @@ struct BalancedOrigins {
     ) throws -> [Origin] {
         var origins: [Origin] = []
         for item in pool["origins"]?.array ?? [] {
-            guard item["enabled"]?.boolean ?? true, let address = item["address"]?.string, !address.isEmpty else {
-                continue
+            guard item["enabled"]?.boolean ?? true, let address = item["address"]?.string else { continue }
+            guard Origin.isAddress(address) else {
+                throw FollowingError(
+                    "an origin's address: expected a name or an IP address, found \(address.prefix(100))")
             }
             let weight = item["weight"]?.double ?? 1
             guard weight > 0 else { continue }
             let port = item["port"]?.integer.flatMap { (1...65_535).contains($0) ? Int($0) : nil }
             var origin = behaviour.origin(address, port: port, for: host, isSecure: isSecure)
             origin.weight = max(1, Int(min(weight, 1) * 100))
-            origin.hostHeader = item["header"]?["Host"]?.array?.first?.string
+            if let host = item["header"]?["Host"]?.array?.first?.string {
+                guard Origin.isHostValue(host) else {
+                    throw FollowingError(
+                        "an origin's Host: expected a Host value, found \(host.prefix(100).debugDescription)")
+                }
+                origin.hostHeader = host
+            }
             origin.health = monitor.flatMap { Self.health($0) }
             origins.append(origin)
         }
@@ -92,7 +100,7 @@ struct BalancedOrigins {
     private static func health(_ monitor: JSONObject) -> Origin.Health? {
         guard ["http", "https"].contains(monitor["type"]?.string ?? "http") else { return nil }
         var health = Origin.Health()
-        if let path = monitor["path"]?.string, path.hasPrefix("/") { health.path = path }
+        if let path = monitor["path"]?.string, Origin.Health.isPath(path) { health.path = path }
         if let seconds = monitor["interval"]?.integer, (1...3600).contains(seconds) {
             health.every = Int(seconds) * 1000
         }

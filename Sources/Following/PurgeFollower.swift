@@ -62,10 +62,14 @@ package final class PurgeFollower: Sendable {
     // MARK: What is to be done
 
     /// What the replica holds and may not have been executed: at the start, and after a snapshot. Blocks on the disk.
-    package func resume(now microseconds: Int64) {
+    ///
+    /// - Parameter awayMicroseconds: before a snapshot that came in, how long nothing had come: what was purged and
+    ///   forgotten meanwhile is in no snapshot. nil at the start: the replica has had every frame.
+    package func resume(awayMicroseconds: Int64?) {
         let known = state.withLock { $0.mark }
-        let mark = known > 0 ? known : readMark()
-        if mark > 0, microseconds - mark > Limits.apiPurgesKeptSeconds * 1_000_000 {
+        // All that a snapshot holds may be new here.
+        let mark = awayMicroseconds != nil ? 0 : known > 0 ? known : readMark()
+        if let awayMicroseconds, awayMicroseconds > Limits.apiPurgesKeptSeconds * 1_000_000 {
             log.notice("away for longer than purges are kept: everything in the cache is purged")
             _ = cache.ledger.recordEverything(isSoft: false)
         }
@@ -149,22 +153,18 @@ package final class PurgeFollower: Sendable {
     }
 
     private func execute(_ order: Order) async {
-        guard let name = name(of: order.zone) else { return }
         let zone = zones(order.zone)
+        let name = zone?.name ?? order.zone.description
         let cached = (zone?.served ?? []).compactMap(\.cache)
-        guard let any = cached.first ?? cache.zone(Zone(name: name, hostnames: [], origins: [])) else { return }
+        guard
+            let any = cached.first
+                ?? cache.zone(
+                    Zone(name: name, hostnames: [], origins: []), identity: order.zone.description)
+        else { return }
         let scopes = order.purge.map { Self.scopes($0, zone, any) } ?? [.everything]
         let count = await cache.purge(
             scopes, in: any, isSoft: order.purge?["soft"]?.boolean ?? false, isDryRun: false)
         log.debug("purged", metadata: ["zone": "\(name)", "objects": "\(count.objects)"])
-    }
-
-    /// A zone's name; it may have been deleted since.
-    private func name(of zone: ZoneID) -> String? {
-        guard let value = try? replica.value("zone/\(zone)/meta"),
-            let meta = try? JSONValue(stored: String(decoding: value, as: UTF8.self))
-        else { return nil }
-        return meta["name"]?.string
     }
 
     private static func scopes(_ purge: JSONObject, _ zone: FollowedZone?, _ any: CacheZone) -> [PurgeScope] {
@@ -209,7 +209,7 @@ package final class PurgeFollower: Sendable {
         var bytes = [UInt8](repeating: 0, count: 32)
         let count = read(descriptor, &bytes, bytes.count)
         guard count > 0 else { return 0 }
-        return Int64(String(decoding: bytes.prefix(count), as: UTF8.self).filter { $0 != "\n" }) ?? 0
+        return max(0, Int64(String(decoding: bytes.prefix(count), as: UTF8.self).filter { $0 != "\n" }) ?? 0)
     }
 
     private func write(_ mark: Int64) {

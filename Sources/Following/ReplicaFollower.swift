@@ -4,6 +4,7 @@ package import Cache
 package import Logging
 package import Pipeline
 package import Replica
+import Synchronization
 package import Telemetry
 
 /// Keeps an edge's zones as its replica has them.
@@ -13,6 +14,8 @@ package final class ReplicaFollower: Sendable {
     private let compiler: ZoneCompiler
     private let purges: PurgeFollower?
     private let onOthers: @Sendable ([String]) -> Void
+    /// Milliseconds since 1970: when the replica was last told anything. At the start, when its file was last written.
+    private let lastApplied: Atomic<Int64>
 
     /// - Parameters:
     ///   - data: the edge's directory.
@@ -28,6 +31,7 @@ package final class ReplicaFollower: Sendable {
         self.compiler = compiler
         self.onOthers = onOthers
         replica = parts.replica
+        lastApplied = Atomic(parts.replica.changedAtMilliseconds)
         zones = FollowedZones(table: table, certificates: parts.certificates)
         purges = parts.cache.map { cache in
             PurgeFollower(
@@ -42,13 +46,15 @@ package final class ReplicaFollower: Sendable {
     package var purgesExecuted: UInt64 { purges?.executed ?? 0 }
 
     /// Before the first request: purges that a former process may not have come to. Blocks on the disk.
-    package func begin() { purges?.resume(now: WallClock.milliseconds() * 1000) }
+    package func begin() { purges?.resume(awayMicroseconds: nil) }
 
     /// After every frame and every snapshot, on the thread that applied it.
     package func applied(_ touched: Touched) {
         zones.table.publish(touched)
+        let now = WallClock.milliseconds()
+        let before = lastApplied.exchange(now, ordering: .relaxed)
         if touched.isEverything {
-            purges?.resume(now: WallClock.milliseconds() * 1000)
+            purges?.resume(awayMicroseconds: (now - before) * 1000)
             onOthers([])
             return
         }

@@ -97,9 +97,9 @@ package final class ZoneCompiler: Sendable {
         let former = former.withLock { $0[id]?.zone }
         var balanced = BalancedOrigins(replica: parts.replica, account: content.account, behaviour: behaviour)
         defer { note(id, balanced.readKeys) }
-        var sites = try balancerSites(content, behaviour, &balanced)
-        if let site = content.site { sites.append(try ownSite(site, content, behaviour)) }
-        sites += recordSites(content, behaviour, former)
+        var sites = try balancerSites(id, content, behaviour, &balanced)
+        if let site = content.site { sites.append(try ownSite(id, site, content, behaviour)) }
+        sites += recordSites(id, content, behaviour, former)
         let zone = FollowedZone(
             name: content.name, sites: sites, certificates: try certificates(content, behaviour, sites))
         remember(zone, id)
@@ -123,7 +123,7 @@ package final class ZoneCompiler: Sendable {
     }
 
     private func balancerSites(
-        _ content: ZoneContent, _ behaviour: ZoneBehaviour, _ balanced: inout BalancedOrigins
+        _ id: ZoneID, _ content: ZoneContent, _ behaviour: ZoneBehaviour, _ balanced: inout BalancedOrigins
     ) throws -> [FollowedSite] {
         var sites: [FollowedSite] = []
         for balancer in content.balancers {
@@ -137,29 +137,30 @@ package final class ZoneCompiler: Sendable {
                 zone.balance = clear.balance
                 return zone
             }
-            sites.append(try site(zone(clear.origins), zone(secure.origins)))
+            sites.append(try site(id, zone(clear.origins), zone(secure.origins)))
         }
         return sites
     }
 
     /// The zone as martlet.yaml has it. What Cloudflare's settings switch off is off here too; else it says how it is.
     private func ownSite(
-        _ site: JSONObject, _ content: ZoneContent, _ behaviour: ZoneBehaviour
+        _ id: ZoneID, _ site: JSONObject, _ content: ZoneContent, _ behaviour: ZoneBehaviour
     ) throws -> FollowedSite {
         var zone = try Zone.parse(site: site, named: content.name)
         let standard = behaviour.zone(content.name, hostnames: [], origins: [], listensHTTPS: parts.certificates != nil)
         zone.cache.isEnabled = zone.cache.isEnabled && standard.cache.isEnabled
         zone.redirectToHTTPS = (zone.redirectToHTTPS || standard.redirectToHTTPS) && parts.certificates != nil
-        return try self.site(zone, zone)
+        return try self.site(id, zone, zone)
     }
 
     /// One site a name. Who asks for it first makes it, unless the zone's former version has the very same.
     private func recordSites(
-        _ content: ZoneContent, _ behaviour: ZoneBehaviour, _ former: FollowedZone?
+        _ id: ZoneID, _ content: ZoneContent, _ behaviour: ZoneBehaviour, _ former: FollowedZone?
     ) -> [FollowedSite] {
         var addresses: [String: [String]] = [:]
         var names: [String] = []
-        for record in content.records where ["A", "AAAA", "CNAME"].contains(record.type) {
+        for record in content.records
+        where ["A", "AAAA", "CNAME"].contains(record.type) && Origin.isAddress(record.content) {
             if addresses[record.name] == nil { names.append(record.name) }
             addresses[record.name, default: []].append(record.content)
         }
@@ -174,23 +175,24 @@ package final class ZoneCompiler: Sendable {
                     origins: origins.map { behaviour.origin($0, port: nil, for: name, isSecure: isSecure) },
                     listensHTTPS: listensHTTPS)
                 if let same = served?.first(where: { $0.configuration == zone }) { return same }
-                return try serve(zone)
+                return try serve(zone, id)
             }
         }
     }
 
-    private func site(_ clear: Zone, _ secure: Zone) throws -> FollowedSite {
-        let served = try serve(clear)
+    private func site(_ id: ZoneID, _ clear: Zone, _ secure: Zone) throws -> FollowedSite {
+        let served = try serve(clear, id)
         guard secure != clear else { return FollowedSite(hostnames: clear.hostnames, served: served) }
-        let other = try serve(secure)
+        let other = try serve(secure, id)
         return FollowedSite(hostnames: clear.hostnames) { isSecure in isSecure ? other : served }
     }
 
-    private func serve(_ zone: Zone) throws -> ServedZone {
+    private func serve(_ zone: Zone, _ id: ZoneID) throws -> ServedZone {
         let lease = try parts.fleet.lease(zone)
         return ServedZone(
             configuration: zone, balancer: Balancer(zone: zone, servers: lease.servers),
-            metricsIndex: parts.metrics.index(of: zone.name), cache: parts.cache?.zone(zone), lease: lease)
+            metricsIndex: parts.metrics.index(of: zone.name), cache: parts.cache?.zone(zone, identity: id.description),
+            lease: lease)
     }
 
     private func certificates(

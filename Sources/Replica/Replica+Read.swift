@@ -1,4 +1,5 @@
 package import ConfigLog
+import Glibc
 import Limits
 import Synchronization
 
@@ -54,6 +55,14 @@ extension Replica {
     /// Several reads of one state.
     package func read<T>(_ body: (borrowing ReadTransaction) throws -> T) throws -> T {
         try file().readAny(body)
+    }
+
+    /// When the file was last written, milliseconds since 1970; 0 where the system does not say.
+    package var changedAtMilliseconds: Int64 {
+        var status = stat()
+        let number = current.withLock { current in current.number }
+        guard stat(directory.state(number) + "/data.mdb", &status) == 0 else { return 0 }
+        return Int64(status.st_mtim.tv_sec) * 1000 + Int64(status.st_mtim.tv_nsec) / 1_000_000
     }
 
     /// A page of the zone list, in the order of the names' bytes.

@@ -65,12 +65,13 @@ private struct CacheOffice: Sendable {
         var known = Set(zones.map(\.tag))
         var last: String?
         while let page = try? replica.zones(after: last, limit: Limits.cacheZonesPerLook), !page.isEmpty {
-            for (name, _) in page {
-                let tag = KeyRecipe(zoneName: name, settings: CacheKeySettings(), secret: cache.secret).zone
+            for (name, id) in page {
+                let identity = id.description
+                let tag = KeyRecipe(zoneName: identity, settings: CacheKeySettings(), secret: cache.secret).zone
                 // Nobody has asked for it lately, but a former process may have left something on the disk.
                 guard !known.contains(tag),
                     cache.memory.statistics(of: tag) != nil || cache.disk?.zoneBytes(tag) ?? 0 > 0,
-                    let zone = cache.zone(Zone(name: name, hostnames: [], origins: []))
+                    let zone = cache.zone(Zone(name: name, hostnames: [], origins: []), identity: identity)
                 else { continue }
                 known.insert(tag)
                 zones.append(zone)

@@ -51,13 +51,13 @@ import Testing
         let slack = Limits.followedPurgeSlackMicroseconds
         try stage.apply([(key(2), purge(now - 2 * slack)), (key(3), purge(now + 1)), (key(4), purge(now + 2))])
         let second = follower(stage)
-        second.resume(now: now + 10)
+        second.resume(awayMicroseconds: nil)
         // The first one, too: it may be that the mark was written before its sweep was.
         #expect(await comesTo(3, second))
         await second.stop()
     }
 
-    @Test("away for longer than purges are kept: everything goes") func awayForLong() async throws {
+    @Test("a snapshot after longer than purges are kept: everything goes") func awayForLong() async throws {
         let stage = try FollowingStage()
         try stage.makeZone()
         let first = follower(stage)
@@ -65,7 +65,12 @@ import Testing
         #expect(await comesTo(1, first))
         await first.stop()
         #expect(!stage.cache.ledger.records().contains { $0.zone == nil })
-        follower(stage).resume(now: now + (Limits.apiPurgesKeptSeconds + 1) * 1_000_000)
+        let day = Limits.apiPurgesKeptSeconds * 1_000_000
+        // A restart, however late, has missed nothing; nor has a snapshot after an hour.
+        follower(stage).resume(awayMicroseconds: nil)
+        follower(stage).resume(awayMicroseconds: day)
+        #expect(!stage.cache.ledger.records().contains { $0.zone == nil })
+        follower(stage).resume(awayMicroseconds: day + 1)
         #expect(stage.cache.ledger.records().contains { $0.zone == nil })
     }
 

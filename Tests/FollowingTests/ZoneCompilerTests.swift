@@ -166,6 +166,31 @@ import Testing
     }
 
     @Test(
+        "what would reach an origin's socket as it stands is refused",
+        arguments: [
+            ("address", "a b"), ("address", "http://x"), ("address", "[::1]"), ("address", "127.0.0.1:80"),
+            ("Host", "a\r\nX: 1"), ("Host", "a b"), ("Host", ""),
+        ])
+    func hostileOrigin(member: String, value: String) throws {
+        let stage = try FollowingStage()
+        var origin: JSONObject = ["name": "o", "address": "192.0.2.1"]
+        origin[member == "Host" ? "header" : "address"] =
+            member == "Host" ? ["Host": [.string(value)]] : .string(value)
+        try stage.apply([
+            ("account/\(FollowingStage.account)/pool/one", ["name": "p", "origins": [.object(origin)]])
+        ])
+        try stage.makeZone([
+            (
+                "load_balancer/1",
+                ["name": "lb.example.test", "proxied": true, "default_pools": ["one"], "fallback_pool": "one"]
+            ), ("dns/1", record("example.test", "a\r\nb")),
+        ])
+        let follower = stage.follower()
+        #expect(follower.zones.served("lb.example.test") == nil)
+        #expect(follower.refusedCount == 1)
+    }
+
+    @Test(
         "expected codes of a monitor",
         arguments: [("200", 200...200), ("2xx", 200...299), ("200,302", 200...302), ("2XX, 404", 200...404)])
     func codes(text: String, range: ClosedRange<Int>) {

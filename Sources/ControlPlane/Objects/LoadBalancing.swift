@@ -1,5 +1,6 @@
 // Load balancers of a zone, and the pools and monitors of an account that they are made of; health checks of a zone.
 
+import ConfigModel
 import JSON
 import Limits
 
@@ -30,6 +31,10 @@ enum LoadBalancing {
             "retries": 2, "interval": 60, "consecutive_up": 0, "consecutive_down": 0, "expected_body": "",
             "expected_codes": "200", "follow_redirects": false, "allow_insecure": false, "probe_zone": "",
         ], hasUniqueNames: false,
+        complete: { row, _ in
+            guard let path = row.body["path"]?.string, !path.isEmpty, !Origin.Health.isPath(path) else { return }
+            throw APIError.invalid("path", "the path of a URL, visible ASCII without blanks", found: path)
+        },
         audited: { shown in
             var shown = shown
             shown["header"] = ObjectKind.withoutValues(shown["header"])
@@ -70,6 +75,7 @@ enum LoadBalancing {
                 (row.body["origins"]?.array ?? []).map { origin in
                     .object((["enabled": true, "weight": 1] as JSONObject).merging(origin.object ?? [:]))
                 })
+            for origin in row.body["origins"]?.array ?? [] { try checkOrigin(origin) }
             guard let monitor = row.body["monitor"]?.string, !monitor.isEmpty else { return }
             guard try ObjectRow.find("monitor", row.scopeID, monitor, call.transaction) != nil else {
                 throw APIError.invalid("monitor", "the identifier of one of the account's monitors", found: monitor)
@@ -95,6 +101,19 @@ enum LoadBalancing {
                 throw APIError(412, 1005, "The pool is used by the load balancer \(try balancers[0].text(0))")
             }
         })
+
+    /// What is sent to the origin as it stands is held against the rules of martlet.yaml.
+    private static func checkOrigin(_ origin: JSONValue) throws(APIError) {
+        let address = origin["address"]?.string ?? ""
+        guard Origin.isAddress(address) else {
+            throw .invalid("origins.address", "a host name or an IP address without brackets and port", found: address)
+        }
+        for value in origin["header"]?["Host"]?.array ?? [] {
+            guard Origin.isHostValue(value.string ?? "") else {
+                throw .invalid("origins.header.Host", "a Host value such as www.example.com", found: value.string ?? "")
+            }
+        }
+    }
 
     private static let poolIDs = BodySchema.array(.id, count: 1...64)
     private static let balancers = ObjectKind(

@@ -203,4 +203,57 @@ struct FollowingJourneys {
         try house.call("PATCH", "\(pools)/\(one)", "{\"enabled\":false}")
         #expect(try house.comesToAnswer("/", host: "lb.example.test") { $0.text == "first" })
     }
+
+    @Test("a zone that is made again by a name has nothing of the one before it")
+    func madeAgain() throws {
+        let stage = try Stage()
+        defer { stage.strike() }
+        let (first, second) = (
+            try stage.origin { _ in ok("first", "Cache-Control: max-age=600") },
+            try stage.origin { _ in ok("second", "Cache-Control: max-age=600") }
+        )
+        let house = try House(on: stage)
+        let zone = try house.zone()
+        try house.site(zone, first)
+        #expect(try house.comesToAnswer("/") { $0["cache-status"]?.contains("; hit") == true && $0.text == "first" })
+        try house.call("DELETE", "/zones/\(zone)")
+        try house.site(house.zone(), second)
+        #expect(try house.comesToAnswer("/") { $0.status == 200 })
+        #expect(try house.edge.get("/").text == "second")
+    }
+
+    @Test("a store restored from a backup begins a new epoch; an empty one takes nothing away")
+    func restored() throws {
+        let stage = try Stage()
+        defer { stage.strike() }
+        let origins = try ["kept", "lost", "new"].map { text in try stage.origin { _ in ok(text) } }
+        var house = try House(on: stage)
+        let data = house.edge.configuration.data
+        let apiPort = try #require(Int(house.base.split(separator: ":").last?.prefix { $0 != "/" } ?? ""))
+        func stop() {
+            house.edge.process.signal(SIGTERM)
+            _ = house.edge.process.waitForExit()
+        }
+        let zone = try house.zone()
+        try house.site(zone, origins[0])
+        #expect(try house.comesToAnswer("/") { $0.text == "kept" })
+        stop()
+        try stage.run("cp", data + "/control.db", data + "/backup.db")
+        house = try House(house.edge.configuration, apiPort: apiPort, on: stage)
+        try house.site(zone, origins[1])
+        #expect(try house.comesToAnswer("/") { $0.text == "lost" })
+        stop()
+        try stage.run("sh", "-c", "cd '\(data)' && rm -f control.db-* && cp backup.db control.db")
+        house = try House(house.edge.configuration, apiPort: apiPort, on: stage)
+        #expect(house.edge.comesToSay("a new epoch begins"))
+        #expect(try house.comesToAnswer("/") { $0.text == "kept" })
+        try house.site(zone, origins[2])
+        #expect(try house.comesToAnswer("/") { $0.text == "new" })
+        stop()
+        try stage.run("sh", "-c", "cd '\(data)' && rm -f control.db*")
+        let alone = try Edge(house.edge.configuration, on: stage)
+        #expect(alone.comesToSay("the store is empty"))
+        #expect(eventually(within: Patience.process) { (try? alone.get("/").text) == "new" })
+        #expect(try String(contentsOfFile: data + "/admin-token", encoding: .utf8).dropLast() == house.token)
+    }
 }
