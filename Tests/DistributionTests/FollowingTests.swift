@@ -193,7 +193,11 @@ struct FollowingTests {
         try replica(path).close()
         let descriptor = open(path + "/writer", O_RDWR | O_CLOEXEC)
         #expect(flock(descriptor, LOCK_EX) == 0)
-        let edge = try await TestNode(identity, in: scratch, parents: [root.address])
+        let failures = Mutex(0)
+        let hooks = ConfigNode.Hooks(onReport: { report in
+            if case .applyFailed = report { failures.withLock { $0 += 1 } }
+        })
+        let edge = try await TestNode(identity, in: scratch, parents: [root.address], hooks: hooks)
         let last = try await root.commit("switch/cache", "1")
         try await eventually("it says what it waits for") { edge.node.status.replicaProblem != nil }
         #expect(try edge.text("switch/cache") == nil)
@@ -201,6 +205,8 @@ struct FollowingTests {
         close(descriptor)
         try await eventually("it is applied") { edge.replica.position == last.position }
         #expect(edge.node.status.replicaProblem == nil)
+        // It waited, and did not ask again.
+        #expect(failures.withLock { $0 } == 0)
         await edge.stop()
         await root.stop()
     }

@@ -16,7 +16,7 @@ struct KillJourneys {
         let seed = ProcessInfo.processInfo.environment["MARTLET_KILLS_SEED"].map { [$0] } ?? []
         let process = try stage.start(
             [
-                Self.root.appending(path: ".build/peers/bin/python").path, "-u", Self.program.path,
+                Self.root.appending(path: ".build/peers/bin/python").path, "-u", "-B", Self.program.path,
                 try Edge.binary(), stage.directory.path, store, "50",
             ] + seed)
         _ = process.waitForExit(within: .seconds(600))
