@@ -204,7 +204,7 @@ struct FollowingTests {
         flock(descriptor, LOCK_UN)
         close(descriptor)
         try await eventually("it is applied") { edge.replica.position == last.position }
-        #expect(edge.node.status.replicaProblem == nil)
+        try await eventually("it waits no more") { edge.node.status.replicaProblem == nil }
         // It waited, and did not ask again.
         #expect(failures.withLock { $0 } == 0)
         await edge.stop()
