@@ -37,6 +37,34 @@ package final class OriginAddresses: Sendable {
 
     private let metrics: SharedMetrics?
 
+    /// Ports of this process's own doors.
+    private static let ownDoors = NIOLockedValueBox<Set<Int>>([])
+
+    /// Keeps origins away from this process's own doors, on which it asks nobody on this machine who they are, by whatever
+    /// name: where zones come from others than the operator of the machine. For addresses that are looked up from now on.
+    package static func keepAway(fromOwnPorts ports: Set<Int>) { ownDoors.withLockedValue { $0 = ports } }
+
+    /// Whether an address leads to one of them: 127.0.0.0/8, 0.0.0.0, ::1, ::, also IPv4-mapped (RFC 4291, section 2.5.5.2).
+    private static func isOwnDoor(_ address: SocketAddress) -> Bool {
+        guard let port = address.port, ownDoors.withLockedValue({ $0.contains(port) }) else { return false }
+        func isOwn(_ bits: UInt32) -> Bool { bits >> 24 == 127 || bits == 0 }
+        // Behind family and port, and in IPv6 the flow label, as in what the resolver gives below.
+        switch address {
+        case .v4(let address):
+            return withUnsafeBytes(of: address.address) { bytes in
+                isOwn(UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
+            }
+        case .v6(let address):
+            return withUnsafeBytes(of: address.address) { bytes in
+                let high = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+                let low = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self))
+                guard high == 0 else { return false }
+                return low <= 1 || low >> 32 == 0xFFFF && isOwn(UInt32(truncatingIfNeeded: low))
+            }
+        case .unixDomainSocket: return false
+        }
+    }
+
     /// - Parameter metrics: counts the look-ups, which happen on no event loop.
     init(host: String, port: Int, log: Logger, metrics: SharedMetrics? = nil) {
         self.metrics = metrics
@@ -45,7 +73,7 @@ package final class OriginAddresses: Sendable {
         self.log = log
         if let literal = try? SocketAddress(ipAddress: host, port: port) {
             isLiteral = true
-            state = NIOLockedValueBox(State(addresses: [literal]))
+            state = NIOLockedValueBox(State(addresses: Self.isOwnDoor(literal) ? [] : [literal]))
         } else {
             isLiteral = false
             state = NIOLockedValueBox(State())
@@ -59,6 +87,7 @@ package final class OriginAddresses: Sendable {
             let start = known.count == 1 ? 0 : abs(turn.wrappingAdd(1, ordering: .relaxed).newValue) % known.count
             return eventLoop.makeSucceededFuture(Array(known[start...] + known[..<start]))
         }
+        guard !isLiteral else { return eventLoop.makeFailedFuture(Failure.originName) }
         let promise = eventLoop.makePromise(of: [SocketAddress].self)
         state.withLockedValue { $0.waiting.append(promise) }
         // The system's resolver keeps its own time; who waits for it does not. A promise kept twice keeps the first.
@@ -116,7 +145,9 @@ package final class OriginAddresses: Sendable {
         var addresses: [SocketAddress] = []
         var entry = list
         while let current = entry, addresses.count < Limits.addressesPerNameMax {
-            if let address = socketAddress(current.pointee, port: port), !addresses.contains(address) {
+            if let address = socketAddress(current.pointee, port: port), !addresses.contains(address),
+                !isOwnDoor(address)
+            {
                 addresses.append(address)
             }
             entry = current.pointee.ai_next

@@ -86,6 +86,8 @@ final class Edge: @unchecked Sendable {
         let cache = CacheStart.open(configuration.cacheStore, metrics: sharedMetrics, log: log)
         var follower: EdgeFollower?
         if let following {
+            let doors = [configuration.admin, configuration.control?.api, configuration.control?.distribution]
+            OriginAddresses.keepAway(fromOwnPorts: Set(doors.compactMap { $0?.port }))
             let parts = try parts(following, configuration, fleet, cache, registry, log)
             let made = EdgeFollower(following, parts: parts, configuration: configuration, log: log)
             configuration = made.effective(configuration)

@@ -248,7 +248,8 @@ struct PurgeJourneys {
         }
         isOver.withLock { $0 = true }
         done.forEach { $0.pass() }
-        #expect(page.requestCount == 4, "\(page.requestCount) fetches for three purges")
+        // Once more for each purge; twice, if a fetch began in the very moment in which the purge was recorded.
+        #expect((4...7).contains(page.requestCount), "\(page.requestCount) fetches for three purges, eight clients")
         #expect(faults.current == 0)
     }
 

@@ -30,7 +30,8 @@ struct ControlPlaneJourneys {
         return Control(process: process, base: base, token: String(token.dropLast()))
     }
 
-    @Test("Cloudflare's Python SDK runs unmodified", arguments: ["zones", "records", "objects", "tokens"])
+    @Test(
+        "Cloudflare's Python SDK runs unmodified", arguments: ["zones", "records", "objects", "certificates", "tokens"])
     func sdk(scenario: String) throws {
         let stage = try Stage()
         defer { stage.strike() }

@@ -199,6 +199,13 @@ struct FollowingJourneys {
         #expect(try house.comesToAnswer("/", host: "lb.example.test") { $0.text == "first" })
         try house.call("PUT", "\(pools)/\(one)", pool("one", second))
         #expect(try house.comesToAnswer("/", host: "lb.example.test") { $0.text == "second" })
+        // Not even by name is an origin this process's own door.
+        for own in ["127.0.0.1", "localhost", "0.0.0.0"] {
+            let door = "{\"name\":\"d\",\"address\":\"\(own)\",\"port\":\(house.edge.configuration.adminPort)}"
+            try house.call("PUT", "\(pools)/\(one)", "{\"name\":\"one\",\"origins\":[\(door)]}")
+            #expect(try house.comesToAnswer("/metrics", host: "lb.example.test") { $0.text != "second" }, "\(own)")
+            #expect(try !house.edge.get("/metrics", "Host: lb.example.test").text.contains("martlet_"), "\(own)")
+        }
         try house.call("PUT", "\(pools)/\(two)", pool("two", first))
         try house.call("PATCH", "\(pools)/\(one)", "{\"enabled\":false}")
         #expect(try house.comesToAnswer("/", host: "lb.example.test") { $0.text == "first" })

@@ -3,7 +3,9 @@
     sdk.py SCENARIO BASE_URL TOKEN
 """
 
+import subprocess
 import sys
+import tempfile
 
 import cloudflare
 from cloudflare import Cloudflare
@@ -100,6 +102,30 @@ def objects(api):
     refused(lambda: api.rulesets.phases.get("http_ratelimit", zone_id=zone), 404, 10003)
 
 
+def self_signed(name):
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+             "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-keyout", "key", "-out", "certificate"],
+            cwd=folder, check=True, capture_output=True)
+        return [open(f"{folder}/{file}").read() for file in ("certificate", "key")]
+
+
+def certificates(api):
+    zone = api.zones.create(account={"id": account(api)}, name="certificates.example", type="full").id
+    certificate, key = self_signed("www.certificates.example")
+    made = api.custom_certificates.create(zone_id=zone, certificate=certificate, private_key=key)
+    assert made.hosts == ["www.certificates.example"] and made.status == "active", made
+    assert [found.id for found in api.custom_certificates.list(zone_id=zone)] == [made.id]
+    assert api.custom_certificates.get(made.id, zone_id=zone).expires_on == made.expires_on
+    other, other_key = self_signed("other.certificates.example")
+    refused(lambda: api.custom_certificates.edit(made.id, zone_id=zone, certificate=other, private_key=key), 400, 1210)
+    edited = api.custom_certificates.edit(made.id, zone_id=zone, certificate=other, private_key=other_key)
+    assert edited.hosts == ["other.certificates.example"], edited
+    assert api.custom_certificates.delete(made.id, zone_id=zone).id == made.id
+    assert list(api.custom_certificates.list(zone_id=zone)) == []
+
+
 def tokens(api):
     zone = api.zones.create(account={"id": account(api)}, name="tokens.example", type="full").id
     groups = {group.name: group.id for group in api.user.tokens.permission_groups.list()}
@@ -117,5 +143,6 @@ def tokens(api):
 
 if __name__ == "__main__":
     scenario, base, token = sys.argv[1:]
-    {"zones": zones, "records": records, "objects": objects, "tokens": tokens}[scenario](client(base, token))
+    scenarios = [zones, records, objects, certificates, tokens]
+    {run.__name__: run for run in scenarios}[scenario](client(base, token))
     print("done")
