@@ -61,8 +61,8 @@ final class HealthMeter: Sendable {
                 Failure.allCases.reduce(0) { $0 &+ ($1.status >= 500 ? counts[$1] : 0) }
             }
             summary.latencyP99Microseconds = Self.latency(first, last)
-            // MERGE1             summary.cacheHits = Self.difference(first, last, Self.hits)
-            // MERGE1             summary.bytesSent = Self.difference(first, last) { $0[.clientBytesOut] }
+            summary.cacheHits = Self.difference(first, last, Self.hits)
+            summary.bytesSent = Self.difference(first, last) { $0[.clientBytesOut] }
             return summary
         }
     }

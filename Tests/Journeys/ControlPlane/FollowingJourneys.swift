@@ -121,6 +121,15 @@ struct FollowingJourneys {
             let other = try house.edge.get("/two")["cache-status"] ?? ""
             #expect(other.contains("; hit") != isBroad, "\(purge): \(other)")
         }
+        // The control plane hears of it.
+        let accounts = try house.call("GET", "/accounts")["result"] as? [[String: Any]]
+        let account = try #require(accounts?.first?["id"] as? String)
+        #expect(
+            try eventually(within: Patience.process) {
+                let node = try house.call("GET", "/accounts/\(account)/martlet/nodes/local")["result"] as? [String: Any]
+                let health = node?["health"] as? [String: Any]
+                return ["requests", "cache_hits", "bytes_sent"].allSatisfy { (health?[$0] as? Int ?? 0) > 0 }
+            })
     }
 
     @Test("killed, it serves the same from its replica, also while the control plane cannot start")
